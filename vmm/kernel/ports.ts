@@ -1,0 +1,125 @@
+// What the guest kernel needs from outside, as interfaces: guest frames, the lower file system, the
+// console, clocks and entropy. boot/ implements them over the machine and the host; unit tests with
+// plain arrays. Errors are -errno; nothing here throws for what a guest or a file can cause.
+
+/** A frame id: 0 none, bank frame i = i, base frame (from the image, read-only) i = BASE_FRAME | i. */
+export type FrameId = number;
+export const BASE_FRAME = 0x8000_0000;
+export const PAGE_BYTES = 4096;
+
+/** Guest-physical memory as the kernel sees it. */
+export interface GuestFrames {
+  /** All bank frames: frame i is bytes [i * 4096, (i + 1) * 4096). Frame 0 is never used. */
+  readonly bank: Uint8Array;
+  /** Host-virtual address of `bank` (for reads straight into guest memory). */
+  readonly bankAddress: number;
+  /** How many bank frames there are (the sandbox's memory limit), frame 0 included. */
+  readonly bankFrames: number;
+  readonly bankPfn: number;
+  /** Frames of the image's base window; 0 when there is no image. */
+  readonly baseFrames: number;
+  readonly basePfn: number;
+  /** Copies out of a base frame. False when the image's file has gone. */
+  readBase(index: number, offset: number, target: Uint8Array): boolean;
+  /** Bank frames below this are backed (slot registered); `grow` raises it. */
+  ensureBacked(frames: number): void;
+}
+
+/** The piece of state memory that holds a sandbox's page tables; table i is 4096 bytes at i * 4096. */
+export interface TableWindow {
+  /** Address in the state memory. */
+  readonly address: number;
+  /** Guest page number of table 0. */
+  readonly pfn: number;
+  readonly count: number;
+  /** Tables below this index belong to the machine (stub pages, kernel half). */
+  readonly firstFree: number;
+}
+
+/** Tells the machine that a present translation changed in a way the guest could still use. */
+export interface Translations {
+  /** `pte` is the old entry, of guest address `gva`; it may be cached by the CPU or by KVM. */
+  stale(gva: number, oldPte: bigint, tableIndex: number, entryIndex: number): void;
+}
+
+export interface LowerStat {
+  dev: number;
+  ino: number;
+  mode: number;
+  nlink: number;
+  uid: number;
+  gid: number;
+  rdev: number;
+  bytes: number;
+  atimeSec: number;
+  atimeNsec: number;
+  mtimeSec: number;
+  mtimeNsec: number;
+  ctimeSec: number;
+  ctimeNsec: number;
+}
+
+export interface LowerEntry {
+  name: Uint8Array;
+  ino: number;
+  /** DT_* */
+  type: number;
+}
+
+/** The read-only rootfs. Paths are bytes relative to its root, without leading slash; '' is the root. */
+export interface LowerFs {
+  stat(path: Uint8Array): LowerStat | number;
+  /** Opens a regular file for reading; returns a handle ≥ 0. */
+  open(path: Uint8Array): number;
+  fstat(handle: number): LowerStat | number;
+  /** Reads at an offset; returns bytes read, 0 at the end. */
+  read(handle: number, offset: number, target: Uint8Array): number;
+  readlink(path: Uint8Array): Uint8Array | number;
+  list(path: Uint8Array): LowerEntry[] | number;
+  close(handle: number): void;
+}
+
+/** The sandbox's stdin, stdout, stderr on the host side. */
+export interface ConsolePort {
+  /** Bytes read, 0 at the end, -EAGAIN when nothing is there yet. */
+  read(target: Uint8Array): number;
+  /** Bytes written; -EAGAIN when the host side is full, -EPIPE when it is gone. */
+  write(stream: 1 | 2, data: Uint8Array): number;
+  /** True when read() would not say -EAGAIN. */
+  readable(): boolean;
+  writable(stream: 1 | 2): boolean;
+  /** Bit n: stream n is a terminal; columns and rows of it. */
+  readonly terminals: number;
+  readonly columns: number;
+  readonly rows: number;
+}
+
+export interface ClockPort {
+  /** Host CLOCK_MONOTONIC in ns, from an origin that keeps it below 2^53. */
+  monotonicNs(): number;
+  /** Host CLOCK_REALTIME. */
+  realtime(): { sec: number; nsec: number };
+  /** CPU time the guest consumed in this process (ns). */
+  cpuNs(): number;
+}
+
+export interface EntropyPort {
+  fill(target: Uint8Array): void;
+}
+
+/** What becomes known while the guest runs and somebody outside may want to hear. */
+export interface EventPort {
+  /** A lower file is not what the image saw, an unimplemented call was made, … */
+  event(kind: string, detail: string): void;
+}
+
+export interface Ports {
+  frames: GuestFrames;
+  tables: TableWindow;
+  translations: Translations;
+  lower: LowerFs;
+  console: ConsolePort;
+  clock: ClockPort;
+  entropy: EntropyPort;
+  events: EventPort;
+}

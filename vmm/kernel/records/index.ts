@@ -1,0 +1,8 @@
+// Loads every record kind, so that the registry (state/record.ts `kinds`) is complete.
+export * from './sandbox.ts';
+export * from './task.ts';
+export * from './mm.ts';
+export * from './vfs.ts';
+export * from './ipc.ts';
+export * from './time.ts';
+export { Bytes, Words } from '../state/containers.ts';

@@ -1,0 +1,195 @@
+// What stands behind descriptors that are not files: pipes, eventfds, epoll, sockets, the console.
+// Each has a wait queue; whoever changes an object's readiness calls wake() on it (task/block.ts).
+import { Bytes, type Table, tableKind } from '../state/containers.ts';
+import { KIND } from '../state/kinds.ts';
+import {
+  fAny, fBig, fBool, fI32, fMust, fNum, fRef, fU32, kind, type Kind, nosave, type Rec,
+} from '../state/record.ts';
+import { Inode, File } from './vfs.ts';
+import { WaitQueue, Waiter } from './task.ts';
+import { Timer } from './time.ts';
+
+/** A pipe's ring buffer. */
+export interface Pipe extends Rec {
+  queue: WaitQueue;
+  /** Ring storage; its length is the capacity. */
+  buffer: Bytes;
+  head: number;
+  count: number;
+  readers: number;
+  writers: number;
+  serial: number;
+}
+
+export const Pipe: Kind<Pipe> = kind<Pipe>(KIND.pipe, 'Pipe', {
+  queue: fMust(() => WaitQueue),
+  buffer: fMust(() => Bytes),
+  head: fU32,
+  count: fU32,
+  readers: fU32,
+  writers: fU32,
+  serial: fU32,
+});
+
+export interface EventFd extends Rec {
+  queue: WaitQueue;
+  count: bigint;
+  semaphore: boolean;
+}
+
+export const EventFd: Kind<EventFd> = kind<EventFd>(KIND.eventFd, 'EventFd', {
+  queue: fMust(() => WaitQueue),
+  count: fBig,
+  semaphore: fBool,
+});
+
+export interface Epoll extends Rec {
+  queue: WaitQueue;
+  items: Table<EpollItem>;
+  /** Items that may be ready, oldest first. */
+  readyHead: EpollItem | null;
+  readyTail: EpollItem | null;
+}
+
+export const Epoll: Kind<Epoll> = kind<Epoll>(KIND.epoll, 'Epoll', {
+  queue: fMust(() => WaitQueue),
+  items: fMust(() => EpollItemTable),
+  readyHead: fRef(() => EpollItem),
+  readyTail: fRef(() => EpollItem),
+});
+
+/** One interest: (file, descriptor) in an epoll instance. */
+export interface EpollItem extends Rec {
+  epoll: Epoll;
+  file: File;
+  fd: number;
+  /** EPOLL* events asked for, with EPOLLET, EPOLLONESHOT. */
+  events: number;
+  data: bigint;
+  isReady: boolean;
+  readyNext: EpollItem | null;
+  waiter: Waiter | null;
+  /** Next interest in the same file. */
+  nextOfFile: EpollItem | null;
+}
+
+export const EpollItem: Kind<EpollItem> = kind<EpollItem>(KIND.epollItem, 'EpollItem', {
+  epoll: fMust(() => Epoll),
+  file: fMust(() => File),
+  fd: fI32,
+  events: fU32,
+  data: fBig,
+  isReady: fBool,
+  readyNext: fRef(() => EpollItem),
+  waiter: fRef(() => Waiter),
+  nextOfFile: fRef(() => EpollItem),
+});
+
+export const EpollItemTable: Kind<Table<EpollItem>> =
+  tableKind(KIND.epollItemTable, 'EpollItemTable', () => EpollItem);
+
+export interface Socket extends Rec {
+  queue: WaitQueue;
+  domain: number;
+  type: number;
+  protocol: number;
+  /** Connected peer; null when closed or not connected. */
+  peer: Socket | null;
+  /** Received, not yet read. */
+  firstMessage: SocketMessage | null;
+  lastMessage: SocketMessage | null;
+  queuedBytes: number;
+  /** SHUT_RD = bit 0, SHUT_WR = bit 1. */
+  shutdown: number;
+  /** The peer existed once and is gone. */
+  hungUp: boolean;
+  sendLimit: number;
+  receiveLimit: number;
+  error: number;
+  serial: number;
+  /** Bound name (AF_UNIX) or null. */
+  name: Bytes | null;
+  options: number;
+}
+
+export const Socket: Kind<Socket> = kind<Socket>(KIND.socket, 'Socket', {
+  queue: fMust(() => WaitQueue),
+  domain: fU32,
+  type: fU32,
+  protocol: fU32,
+  peer: fRef(() => Socket),
+  firstMessage: fRef(() => SocketMessage),
+  lastMessage: fRef(() => SocketMessage),
+  queuedBytes: fU32,
+  shutdown: fU32,
+  hungUp: fBool,
+  sendLimit: fU32,
+  receiveLimit: fU32,
+  error: fU32,
+  serial: fU32,
+  name: fRef(() => Bytes),
+  options: fU32,
+});
+
+export interface SocketMessage extends Rec {
+  next: SocketMessage | null;
+  data: Bytes;
+  /** Bytes of `data` already read (streams). */
+  consumed: number;
+  /** Passed descriptors (SCM_RIGHTS), or null. */
+  files: Rec | null;
+}
+
+export const SocketMessage: Kind<SocketMessage> = kind<SocketMessage>(
+  KIND.socketMessage,
+  'SocketMessage',
+  { next: fRef(() => SocketMessage), data: fMust(() => Bytes), consumed: fU32, files: fAny },
+);
+
+export interface TimerFd extends Rec {
+  queue: WaitQueue;
+  timer: Timer;
+  clock: number;
+  expirations: number;
+}
+
+export const TimerFd: Kind<TimerFd> = kind<TimerFd>(KIND.timerFd, 'TimerFd', {
+  queue: fMust(() => WaitQueue),
+  timer: fMust(() => Timer),
+  clock: fU32,
+  expirations: fNum,
+});
+
+export interface SignalFd extends Rec {
+  queue: WaitQueue;
+  mask: bigint;
+}
+
+export const SignalFd: Kind<SignalFd> =
+  kind<SignalFd>(KIND.signalFd, 'SignalFd', { queue: fMust(() => WaitQueue), mask: fBig });
+
+/** The sandbox's stdin, stdout and stderr; the host side is the console port (ports.ts). */
+export interface Console extends Rec {
+  queue: WaitQueue;
+  inode: Inode | null;
+  /** Bit n: stream n is a terminal. */
+  terminals: number;
+  columns: number;
+  rows: number;
+  /** Set when the host said that stdin has no more bytes. */
+  atEnd: boolean;
+  /** `struct termios` flags the guest has set. */
+  localFlags: number;
+  hostReady: number;
+}
+
+export const Console: Kind<Console> = kind<Console>(KIND.console, 'Console', {
+  queue: fMust(() => WaitQueue),
+  inode: fRef(() => Inode),
+  terminals: fU32,
+  columns: fU32,
+  rows: fU32,
+  atEnd: nosave(fBool),
+  localFlags: fU32,
+  hostReady: nosave(fU32),
+});

@@ -1,0 +1,98 @@
+// An address space: mappings (Vma) over page tables in the sandbox's table window.
+//
+// Anonymous memory has no record of its own: its frame is found through the page table entry, which
+// owns it. A file's frames belong to the inode's page cache; entries that map them carry PTE_SHARED.
+import { type Table, tableKind } from '../state/containers.ts';
+import { KIND } from '../state/kinds.ts';
+import { fMust, fNum, fRef, fU32, fU8, kind, type Kind, type Rec } from '../state/record.ts';
+import { Dentry, Inode } from './vfs.ts';
+
+export interface Mm extends Rec {
+  /** Mappings sorted by start, `length` of them, never overlapping. */
+  vmas: Table<Vma>;
+  /** Index of the top-level page table in the table window. */
+  rootTable: number;
+  brkStart: number;
+  brk: number;
+  /** Where the search for free address space begins (top down). */
+  mmapBase: number;
+  stackTop: number;
+  /** Program layout for /proc and prctl(PR_SET_MM…). */
+  codeStart: number;
+  codeEnd: number;
+  dataStart: number;
+  dataEnd: number;
+  argStart: number;
+  argEnd: number;
+  envStart: number;
+  envEnd: number;
+  /** Pages mapped (present entries), for RSS and limits. */
+  residentPages: number;
+  /** Bytes in mappings, for RLIMIT_AS and VmSize. */
+  mappedBytes: number;
+}
+
+export const Mm: Kind<Mm> = kind<Mm>(KIND.mm, 'Mm', {
+  vmas: fMust(() => VmaTable),
+  rootTable: fU32,
+  brkStart: fNum,
+  brk: fNum,
+  mmapBase: fNum,
+  stackTop: fNum,
+  codeStart: fNum,
+  codeEnd: fNum,
+  dataStart: fNum,
+  dataEnd: fNum,
+  argStart: fNum,
+  argEnd: fNum,
+  envStart: fNum,
+  envEnd: fNum,
+  residentPages: fNum,
+  mappedBytes: fNum,
+});
+
+/** Vma.role: what the mapping is, for /proc/self/maps and stack growth. */
+export const VMA_PLAIN = 0;
+export const VMA_HEAP = 1;
+export const VMA_STACK = 2;
+
+export interface Vma extends Rec {
+  /** [start, end), page-aligned guest-virtual addresses. */
+  start: number;
+  end: number;
+  /** PROT_READ | PROT_WRITE | PROT_EXEC. */
+  prot: number;
+  /** MAP_SHARED or MAP_PRIVATE, and MAP_GROWSDOWN, MAP_NORESERVE… as given. */
+  flags: number;
+  role: number;
+  /** What mprotect may raise it to (a shared mapping of a read-only descriptor cannot be written). */
+  maxProt: number;
+  /** MADV_DONTFORK, MADV_WIPEONFORK… bits. */
+  advice: number;
+  /** Mapped file, or the hidden inode behind shared anonymous memory; null for private anonymous. */
+  inode: Inode | null;
+  /** Its name, for /proc/self/maps. */
+  dentry: Dentry | null;
+  /** Offset in the file of `start` (bytes, page-aligned). */
+  fileOffset: number;
+  /** Mappings of the same inode. */
+  nextOfInode: Vma | null;
+  previousOfInode: Vma | null;
+}
+
+export const Vma: Kind<Vma> = kind<Vma>(KIND.vma, 'Vma', {
+  start: fNum,
+  end: fNum,
+  prot: fU8,
+  flags: fU32,
+  role: fU8,
+  maxProt: fU8,
+  advice: fU32,
+  inode: fRef(() => Inode),
+  dentry: fRef(() => Dentry),
+  fileOffset: fNum,
+  nextOfInode: fRef(() => Vma),
+  previousOfInode: fRef(() => Vma),
+});
+
+export const VmaTable: Kind<Table<Vma>> = tableKind(KIND.vmaTable, 'VmaTable', () => Vma);

@@ -1,0 +1,61 @@
+// The root record: everything a saved sandbox consists of hangs from here.
+import { KIND } from '../state/kinds.ts';
+import { fBlob, fBool, fNum, fRef, fU32, kind, type Kind, nosave, type Rec } from '../state/record.ts';
+import { Dentry } from './vfs.ts';
+import { Process, Task } from './task.ts';
+import { Timer } from './time.ts';
+import { Console } from './ipc.ts';
+
+export interface Sandbox extends Rec {
+  /** The only process (later: the first of a list). */
+  process: Process | null;
+  /** Root of the mounted tree. */
+  rootDentry: Dentry | null;
+  /** Threads that can run, in order; a circular list through Task.runNext/runPrev. */
+  runHead: Task | null;
+  /** Armed timers, sorted by deadline, through Timer.next. */
+  timers: Timer | null;
+  console: Console | null;
+  /** Counts boots of this image; 0 until the first save. Readable by the guest. */
+  generation: number;
+  nextInodeSerial: number;
+  nextObjectSerial: number;
+  nextTid: number;
+  /** Guest CLOCK_MONOTONIC = host's + this (ns); redrawn at boot so that it never jumps back. */
+  monotonicOffsetNs: number;
+  /** Guest CLOCK_MONOTONIC when it was saved (ns). */
+  savedMonotonicNs: number;
+  /** Set by --deterministic: clocks and randomness come from `seed` and the syscall count. */
+  deterministic: boolean;
+  seed: Uint8Array;
+  syscallCount: number;
+  /** What ended in `entry`: 0 not reached, 1 explicit, 2 listen, 3 stdin, 4 line. */
+  entryKind: number;
+  entryWanted: number;
+  /** Training requests still to be served before the image is saved (--train). */
+  trainLeft: number;
+  bootId: Uint8Array;
+  hostHandles: number;
+}
+
+export const Sandbox: Kind<Sandbox> = kind<Sandbox>(KIND.sandbox, 'Sandbox', {
+  process: fRef(() => Process),
+  rootDentry: fRef(() => Dentry),
+  runHead: fRef(() => Task),
+  timers: fRef(() => Timer),
+  console: fRef(() => Console),
+  generation: fU32,
+  nextInodeSerial: fU32,
+  nextObjectSerial: fU32,
+  nextTid: fU32,
+  monotonicOffsetNs: fNum,
+  savedMonotonicNs: fNum,
+  deterministic: fBool,
+  seed: fBlob(32),
+  syscallCount: fNum,
+  entryKind: fU32,
+  entryWanted: fU32,
+  trainLeft: fU32,
+  bootId: nosave(fBlob(16)),
+  hostHandles: nosave(fU32),
+});

@@ -1,0 +1,250 @@
+// Processes, threads, wait queues and signals.
+//
+//   Process ──tasks──► Table<Task>      Task ──process──► Process
+//      │ mm, fds, cwd, actions             │ registers, masks, what it waits for
+//
+// A blocked system call is not a closure: the task keeps the call's registers and a few wait fields,
+// and the call is executed again when the task is woken (task/block.ts).
+import { Bytes, type Table, tableKind } from '../state/containers.ts';
+import { KIND } from '../state/kinds.ts';
+import {
+  fBig, fBlob, fBool, fI32, fMust, fNum, fRef, fU32, fU8, kind, type Kind, nosave, type Rec,
+} from '../state/record.ts';
+import { Mm } from './mm.ts';
+import { Dentry, FdTable } from './vfs.ts';
+import { EpollItem } from './ipc.ts';
+import { Timer } from './time.ts';
+
+/** Bytes of `struct kvm_regs`: 16 general registers, rip, rflags. */
+export const REGS_BYTES = 144;
+/** Signals 1..64. */
+export const SIGNAL_COUNT = 64;
+/** Entries of the RLIMIT_* table. */
+export const RLIMIT_COUNT = 16;
+
+export interface Process extends Rec {
+  pid: number;
+  ppid: number;
+  pgid: number;
+  sid: number;
+  tasks: Table<Task>;
+  mm: Mm | null;
+  fds: FdTable;
+  root: Dentry;
+  cwd: Dentry;
+  umask: number;
+  exe: Dentry | null;
+  /** argv as NUL-terminated strings, for /proc/self/cmdline. */
+  cmdline: Bytes | null;
+  environ: Bytes | null;
+  actions: SignalActions;
+  /** Signals sent to the process as a whole, oldest first. */
+  pending: PendingSignal | null;
+  /** RLIMIT_* pairs (soft, hard) as doubles; Infinity is RLIM_INFINITY. */
+  limits: Uint8Array;
+  /** Set once by exit_group or a fatal signal. */
+  exited: boolean;
+  exitCode: number;
+  /** The signal that ended it, 0 for none. */
+  exitSignal: number;
+  /** ITIMER_REAL. */
+  realTimer: Timer | null;
+  uid: number;
+  gid: number;
+  startedNs: number;
+  /** Host CPU time consumed in the guest (ns). */
+  cpuNs: number;
+  dumpable: number;
+  noNewPrivileges: boolean;
+}
+
+export const Process: Kind<Process> = kind<Process>(KIND.process, 'Process', {
+  pid: fU32,
+  ppid: fU32,
+  pgid: fU32,
+  sid: fU32,
+  tasks: fMust(() => TaskTable),
+  mm: fRef(() => Mm),
+  fds: fMust(() => FdTable),
+  root: fMust(() => Dentry),
+  cwd: fMust(() => Dentry),
+  umask: fU32,
+  exe: fRef(() => Dentry),
+  cmdline: fRef(() => Bytes),
+  environ: fRef(() => Bytes),
+  actions: fMust(() => SignalActions),
+  pending: fRef(() => PendingSignal),
+  limits: fBlob(RLIMIT_COUNT * 16),
+  exited: fBool,
+  exitCode: fI32,
+  exitSignal: fU32,
+  realTimer: fRef(() => Timer),
+  uid: fU32,
+  gid: fU32,
+  startedNs: fNum,
+  cpuNs: fNum,
+  dumpable: fU32,
+  noNewPrivileges: fBool,
+});
+
+/** Task.state */
+export const TASK_RUNNABLE = 1;
+export const TASK_BLOCKED = 2;
+export const TASK_DEAD = 3;
+
+export interface Task extends Rec {
+  tid: number;
+  process: Process;
+  state: number;
+  /** `struct kvm_regs` as of the last exit; what the next entry loads. */
+  regs: Uint8Array;
+  fsBase: number;
+  gsBase: number;
+  /** KVM_GET_XSAVE bytes while another thread is on the vCPU; null = initial state. */
+  xsave: Bytes | null;
+  /** System call being executed (re-executed while blocked), or -1. */
+  syscall: number;
+  /** Blocked signals (bit n-1 = signal n). */
+  mask: bigint;
+  /** Mask to put back after sigsuspend/ppoll/epoll_pwait, when `hasSavedMask`. */
+  savedMask: bigint;
+  hasSavedMask: boolean;
+  pending: PendingSignal | null;
+  altStack: number;
+  altStackBytes: number;
+  altStackFlags: number;
+  clearChildTid: number;
+  robustList: number;
+  name: Uint8Array;
+  // What a blocked call keeps between its executions; all zero when a call begins.
+  /** Absolute CLOCK_MONOTONIC ns at which it times out; 0 = never. */
+  waitDeadlineNs: number;
+  /** Bytes or items done so far. */
+  waitProgress: number;
+  /** The call's own small state. */
+  waitState: number;
+  waitArgument: number;
+  /** Waiters registered in queues for this call. */
+  waiters: Waiter | null;
+  /** Timer that wakes it at waitDeadlineNs. */
+  waitTimer: Timer | null;
+  futex: FutexWaiter | null;
+  runNext: Task | null;
+  runPrev: Task | null;
+  cpuNs: number;
+  /** Bit n-1: stop for the tracer-like `entry` mechanism; see boot. */
+  entryFlags: number;
+  /** Set while the kernel has handed it to the vCPU. */
+  onCpu: boolean;
+}
+
+export const Task: Kind<Task> = kind<Task>(KIND.task, 'Task', {
+  tid: fU32,
+  process: fMust(() => Process),
+  state: fU8,
+  regs: fBlob(REGS_BYTES),
+  fsBase: fNum,
+  gsBase: fNum,
+  xsave: fRef(() => Bytes),
+  syscall: fI32,
+  mask: fBig,
+  savedMask: fBig,
+  hasSavedMask: fBool,
+  pending: fRef(() => PendingSignal),
+  altStack: fNum,
+  altStackBytes: fNum,
+  altStackFlags: fU32,
+  clearChildTid: fNum,
+  robustList: fNum,
+  name: fBlob(16),
+  waitDeadlineNs: fNum,
+  waitProgress: fNum,
+  waitState: fU32,
+  waitArgument: fNum,
+  waiters: fRef(() => Waiter),
+  waitTimer: fRef(() => Timer),
+  futex: fRef(() => FutexWaiter),
+  runNext: fRef(() => Task),
+  runPrev: fRef(() => Task),
+  cpuNs: fNum,
+  entryFlags: fU32,
+  onCpu: nosave(fBool),
+});
+
+export const TaskTable: Kind<Table<Task>> = tableKind(KIND.taskTable, 'TaskTable', () => Task);
+
+/** `struct kernel_sigaction` for signals 1..64: handler, flags, restorer, mask (8 bytes each). */
+export interface SignalActions extends Rec {
+  actions: Uint8Array;
+}
+
+export const SignalActions: Kind<SignalActions> =
+  kind<SignalActions>(KIND.signalActions, 'SignalActions', { actions: fBlob(SIGNAL_COUNT * 32) });
+
+/** One queued signal with its siginfo. */
+export interface PendingSignal extends Rec {
+  next: PendingSignal | null;
+  signal: number;
+  code: number;
+  pid: number;
+  uid: number;
+  /** si_value, si_addr or si_status, by code. */
+  value: number;
+  errno: number;
+}
+
+export const PendingSignal: Kind<PendingSignal> = kind<PendingSignal>(
+  KIND.pendingSignal,
+  'PendingSignal',
+  { next: fRef(() => PendingSignal), signal: fU32, code: fI32, pid: fU32, uid: fU32, value: fNum, errno: fI32 },
+);
+
+/** A thread waiting in futex(2), in the list of its key. */
+export interface FutexWaiter extends Rec {
+  task: Task;
+  /** Key: guest address for private futexes, else inode serial * 2^32 + offset scaled. */
+  key: number;
+  keySerial: number;
+  bitset: number;
+  woken: boolean;
+  next: FutexWaiter | null;
+  previous: FutexWaiter | null;
+}
+
+export const FutexWaiter: Kind<FutexWaiter> = kind<FutexWaiter>(KIND.futexWaiter, 'FutexWaiter', {
+  task: fMust(() => Task),
+  key: fNum,
+  keySerial: fU32,
+  bitset: fU32,
+  woken: fBool,
+  next: fRef(() => FutexWaiter),
+  previous: fRef(() => FutexWaiter),
+});
+
+/** Threads and epoll items to tell when an object changes. */
+export interface WaitQueue extends Rec {
+  first: Waiter | null;
+}
+
+export const WaitQueue: Kind<WaitQueue> =
+  kind<WaitQueue>(KIND.waitQueue, 'WaitQueue', { first: fRef(() => Waiter) });
+
+/** One entry of a wait queue: a blocked thread, or an epoll interest (`item`). */
+export interface Waiter extends Rec {
+  queue: WaitQueue;
+  task: Task | null;
+  item: EpollItem | null;
+  next: Waiter | null;
+  previous: Waiter | null;
+  /** Next waiter of the same task (poll waits on many objects). */
+  nextOfOwner: Waiter | null;
+}
+
+export const Waiter: Kind<Waiter> = kind<Waiter>(KIND.waiter, 'Waiter', {
+  queue: fMust(() => WaitQueue),
+  task: fRef(() => Task),
+  item: fRef(() => EpollItem),
+  next: fRef(() => Waiter),
+  previous: fRef(() => Waiter),
+  nextOfOwner: fRef(() => Waiter),
+});

@@ -1,0 +1,43 @@
+// Timers: one sorted list per sandbox, through Sandbox.timers.
+import { KIND } from '../state/kinds.ts';
+import { fAny, fBool, fNum, fRef, fU32, kind, type Kind, type Rec } from '../state/record.ts';
+import { Task } from './task.ts';
+
+/** Timer.action: what happens when it expires. */
+export const TIMER_WAKE_TASK = 1;
+export const TIMER_REAL_ITIMER = 2;
+export const TIMER_FD = 3;
+export const TIMER_POSIX = 4;
+
+export interface Timer extends Rec {
+  action: number;
+  /** Absolute CLOCK_MONOTONIC time in ns; 0 = not armed. */
+  deadlineNs: number;
+  /** Period in ns, 0 = once. */
+  intervalNs: number;
+  isArmed: boolean;
+  next: Timer | null;
+  previous: Timer | null;
+  task: Task | null;
+  /** TimerFd, or nothing, by action. */
+  object: Rec | null;
+  signal: number;
+  value: number;
+  id: number;
+  overruns: number;
+}
+
+export const Timer: Kind<Timer> = kind<Timer>(KIND.timer, 'Timer', {
+  action: fU32,
+  deadlineNs: fNum,
+  intervalNs: fNum,
+  isArmed: fBool,
+  next: fRef(() => Timer),
+  previous: fRef(() => Timer),
+  task: fRef(() => Task),
+  object: fAny,
+  signal: fU32,
+  value: fNum,
+  id: fU32,
+  overruns: fU32,
+});
