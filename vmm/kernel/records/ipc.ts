@@ -68,9 +68,13 @@ export interface EpollItem extends Rec {
   data: bigint;
   isReady: boolean;
   readyNext: EpollItem | null;
+  readyPrevious: EpollItem | null;
+  /** Its entry in the file's wait queue; null when the file's readiness never changes. */
   waiter: Waiter | null;
   /** Next interest in the same file. */
   nextOfFile: EpollItem | null;
+  /** Where it is in `epoll.items`. */
+  index: number;
 }
 
 export const EpollItem: Kind<EpollItem> = kind<EpollItem>(KIND.epollItem, 'EpollItem', {
@@ -81,8 +85,10 @@ export const EpollItem: Kind<EpollItem> = kind<EpollItem>(KIND.epollItem, 'Epoll
   data: fBig,
   isReady: fBool,
   readyNext: fRef(() => EpollItem),
+  readyPrevious: fRef(() => EpollItem),
   waiter: fRef(() => Waiter),
   nextOfFile: fRef(() => EpollItem),
+  index: fU32,
 });
 
 export const EpollItemTable: Kind<Table<EpollItem>> =

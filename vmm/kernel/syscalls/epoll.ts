@@ -1,0 +1,4 @@
+// epoll(2) and its relatives. (The rows follow.)
+import type { Family } from './define.ts';
+
+export const epollCalls: Family = {};

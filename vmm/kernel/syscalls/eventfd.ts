@@ -1,0 +1,4 @@
+// eventfd(2) and its relatives. (The rows follow.)
+import type { Family } from './define.ts';
+
+export const eventfdCalls: Family = {};

@@ -1,0 +1,4 @@
+// socket(2) and its relatives. (The rows follow.)
+import type { Family } from './define.ts';
+
+export const socketCalls: Family = {};
