@@ -1,0 +1,111 @@
+// Descriptor tables: numbers to open files, and the close-on-exec bits.
+//
+// Invariant: every slot below `hint` is in use.
+import { EBADF, EMFILE } from '../../abi/errno.ts';
+import { RLIMIT_NOFILE } from '../../abi/resource.ts';
+import type { Kernel } from '../kernel.ts';
+import type { Process } from '../records/task.ts';
+import { FdTable, type File, FileSlots } from '../records/vfs.ts';
+import { growTable, growWords, makeWords } from '../state/containers.ts';
+import { f64 } from '../state/memory.ts';
+import { Process as ProcessKind } from '../records/task.ts';
+import { dropFile } from './file.ts';
+
+const FIRST_CAPACITY = 64;
+const LIMITS = ProcessKind.offset('limits');
+
+/** An empty table. */
+export function makeFdTable(k: Kernel): FdTable {
+  const table = k.arena.make(FdTable);
+  table.slots = k.arena.make(FileSlots, FIRST_CAPACITY * 4);
+  table.closeOnExec = makeWords(k.arena, FIRST_CAPACITY / 32);
+  return table;
+}
+
+/** Soft RLIMIT_NOFILE, bounded by the sandbox's own limit. */
+export function descriptorLimit(k: Kernel, process: Process): number {
+  const soft = f64[(process.address + LIMITS + RLIMIT_NOFILE * 16) >> 3] as number;
+  return Math.min(soft, k.limits.descriptors);
+}
+
+/**
+ * Puts `file` at the lowest free descriptor ≥ `minimum`.
+ * Ownership: takes over the caller's reference; on failure the caller still owns it.
+ * @returns the descriptor, or -EMFILE
+ */
+export function installFd(
+  k: Kernel,
+  process: Process,
+  file: File,
+  minimum: number = 0,
+  cloexec: boolean = false,
+): number {
+  const table = process.fds;
+  const fd = findFree(table, minimum);
+  if (fd >= descriptorLimit(k, process)) return -EMFILE;
+  placeFd(table, fd, file, cloexec);
+  return fd;
+}
+
+/** Puts `file` at `fd`, which is free. Ownership: takes over the caller's reference. */
+export function placeFd(table: FdTable, fd: number, file: File, cloexec: boolean): void {
+  if (fd >= table.slots.capacity) {
+    table.slots = growTable(FileSlots, table.slots, fd + 1);
+    table.closeOnExec = growWords(table.closeOnExec, (table.slots.capacity + 31) >> 5);
+  }
+  table.slots.set(fd, file);
+  if (fd >= table.slots.length) table.slots.length = fd + 1;
+  setCloseOnExec(table, fd, cloexec);
+  if (fd === table.hint) table.hint = fd + 1;
+}
+
+function findFree(table: FdTable, minimum: number): number {
+  const { slots } = table;
+  let fd = Math.max(minimum, table.hint);
+  while (fd < slots.length && slots.get(fd) !== null) fd++;
+  if (minimum <= table.hint) table.hint = fd;
+  return fd;
+}
+
+/** Takes the file out of the table without dropping it; null when `fd` is not open. */
+export function removeFd(table: FdTable, fd: number): File | null {
+  const file = table.slots.get(fd);
+  if (file === null) return null;
+  table.slots.set(fd, null);
+  setCloseOnExec(table, fd, false);
+  if (fd < table.hint) table.hint = fd;
+  return file;
+}
+
+/** Closes a descriptor; 0 or -EBADF. */
+export function closeFd(k: Kernel, process: Process, fd: number): number {
+  const file = removeFd(process.fds, fd);
+  if (file === null) return -EBADF;
+  dropFile(k, file);
+  return 0;
+}
+
+/** Closes what execve closes. */
+export function closeOnExec(k: Kernel, process: Process): void {
+  const { fds } = process;
+  for (let fd = 0; fd < fds.slots.length; fd++) {
+    if (fds.slots.get(fd) !== null && isCloseOnExec(fds, fd)) closeFd(k, process, fd);
+  }
+}
+
+/** Closes everything (the process ends). The table itself stays. */
+export function closeAllFds(k: Kernel, process: Process): void {
+  for (let fd = 0; fd < process.fds.slots.length; fd++) closeFd(k, process, fd);
+}
+
+export function isCloseOnExec(table: FdTable, fd: number): boolean {
+  return (((table.closeOnExec.data[fd >> 5] ?? 0) >>> (fd & 31)) & 1) !== 0;
+}
+
+/** Preconditions: `fd` is within the table. */
+export function setCloseOnExec(table: FdTable, fd: number, on: boolean): void {
+  const { data } = table.closeOnExec;
+  const word = data[fd >> 5] ?? 0;
+  const bit = 1 << (fd & 31);
+  data[fd >> 5] = on ? word | bit : word & ~bit;
+}
