@@ -68,6 +68,8 @@ export interface Inode extends Rec {
   seals: number;
   /** Lower content verified against its identity since the last boot. */
   lowerChecked: boolean;
+  /** What a FIFO's or socket's name leads to: a Pipe or Socket while somebody has it open. */
+  object: Rec | null;
 }
 
 export const Inode: Kind<Inode> = kind<Inode>(KIND.inode, 'Inode', {
@@ -103,6 +105,7 @@ export const Inode: Kind<Inode> = kind<Inode>(KIND.inode, 'Inode', {
   complete: fBool,
   seals: fU32,
   lowerChecked: nosave(fBool),
+  object: fAny,
 });
 
 export const PageChunks: Kind<Table<Words>> = tableKind(KIND.pageTable, 'PageChunks', () => Words);
@@ -120,6 +123,8 @@ export interface Dentry extends Rec {
   refs: number;
   /** Differs from the lower layer (created, renamed, removed): must be kept. */
   pinned: boolean;
+  /** The lower layer has this name here; removing it must leave a whiteout. */
+  inLower: boolean;
   /** Root of what is mounted here. */
   mounted: Dentry | null;
   /** For the root of a mount: where it is mounted. */
@@ -137,6 +142,7 @@ export const Dentry: Kind<Dentry> = kind<Dentry>(KIND.dentry, 'Dentry', {
   previousSibling: fRef(() => Dentry),
   refs: fU32,
   pinned: fBool,
+  inLower: fBool,
   mounted: fRef(() => Dentry),
   mountPoint: fRef(() => Dentry),
   deleted: fBool,
