@@ -1,0 +1,126 @@
+// The bank's frames: which are free. A bump pointer and a stack of freed frames, both JavaScript
+// caches: a restored sandbox starts with an empty bank (all saved frames are base frames).
+//
+//   bank   | 0 never used | handed out or on the free stack … next→ |  untouched: zero  | bankFrames
+//
+// Ownership: a frame belongs to the one page table entry or the one page cache slot that names it;
+// who clears that name frees the frame. Base frames belong to the image: freeing one does nothing.
+import type { Kernel, KernelLimits } from '../kernel.ts';
+import { BASE_FRAME, type FrameId, type GuestFrames, PAGE_BYTES } from '../ports.ts';
+
+/** Slots are asked for in steps of this many frames (2 MiB). */
+const BACKING_STEP = 512;
+/** Views of recently used frames are kept; a power of two. */
+const VIEW_SLOTS = 1024;
+
+export class FrameAllocator {
+  /** Most frames that may be in use at a time. */
+  readonly limit: number;
+  /** Frames in use. */
+  used: number = 0;
+  readonly #frames: GuestFrames;
+  readonly #taken: Uint8Array;
+  readonly #viewKeys: Uint32Array = new Uint32Array(VIEW_SLOTS);
+  readonly #views: Uint8Array[] = [];
+  #free: FrameId[] = [];
+  #next: number = 1;
+  #backed: number = 0;
+
+  constructor(frames: GuestFrames, limits: KernelLimits) {
+    this.#frames = frames;
+    this.limit = Math.min(frames.bankFrames - 1, Math.floor(limits.memoryBytes / PAGE_BYTES));
+    this.#taken = new Uint8Array(frames.bankFrames);
+    const empty = new Uint8Array(0);
+    for (let slot = 0; slot < VIEW_SLOTS; slot++) this.#views.push(empty);
+  }
+
+  /** Frames that may still be handed out. */
+  get available(): number {
+    return this.limit - this.used;
+  }
+
+  /** A zeroed frame, or 0 when the sandbox has used up its memory. */
+  allocate(): FrameId {
+    const id = this.allocateUncleared();
+    if (id !== 0 && id < this.#next - 1) this.page(id).fill(0);
+    return id;
+  }
+
+  /** A frame whose content is about to be overwritten entirely, or 0. */
+  allocateUncleared(): FrameId {
+    if (this.used >= this.limit) return 0;
+    const id = this.#free.pop() ?? this.#bump(1);
+    if (id === 0) return 0;
+    this.used++;
+    this.#taken[id] = 1;
+    return id;
+  }
+
+  /** `count` contiguous zeroed frames never used before; the first one's id, or 0. */
+  allocateRun(count: number): FrameId {
+    if (count > this.available) return 0;
+    const first = this.#bump(count);
+    if (first === 0) return 0;
+    this.used += count;
+    this.#taken.fill(1, first, first + count);
+    return first;
+  }
+
+  /** Gives a frame back; base frames and 0 are ignored. Preconditions: nothing names it any more. */
+  release(id: FrameId): void {
+    if (id === 0 || id >= BASE_FRAME) return;
+    if (this.#taken[id] !== 1) throw new Error(`frame ${id} freed twice`);
+    this.#taken[id] = 0;
+    this.used--;
+    this.#free.push(id);
+  }
+
+  /** The 4096 bytes of a bank frame. Ownership: valid as long as the frame has its name. */
+  page(id: FrameId): Uint8Array {
+    const slot = id & (VIEW_SLOTS - 1);
+    if (this.#viewKeys[slot] === id) return this.#views[slot] as Uint8Array;
+    const start = id * PAGE_BYTES;
+    const made = this.#frames.bank.subarray(start, start + PAGE_BYTES);
+    this.#viewKeys[slot] = id;
+    this.#views[slot] = made;
+    return made;
+  }
+
+  /** The bytes of a run of bank frames. */
+  pages(first: FrameId, count: number): Uint8Array {
+    return this.#frames.bank.subarray(first * PAGE_BYTES, (first + count) * PAGE_BYTES);
+  }
+
+  /** Whether a bank frame is in use (for checks). */
+  isTaken(id: FrameId): boolean {
+    return this.#taken[id] === 1;
+  }
+
+  #bump(count: number): FrameId {
+    const end = this.#next + count;
+    if (end > this.#frames.bankFrames) return 0;
+    if (end > this.#backed) {
+      const wanted = Math.ceil(end / BACKING_STEP) * BACKING_STEP;
+      this.#backed = Math.min(wanted, this.#frames.bankFrames);
+      this.#frames.ensureBacked(this.#backed);
+    }
+    const first = this.#next;
+    this.#next = end;
+    return first;
+  }
+}
+
+/** A zeroed frame; 0 = the sandbox has used up its memory. */
+export function allocFrame(k: Kernel): FrameId {
+  return k.frames.allocate();
+}
+
+/** `count` contiguous zeroed frames; 0 = there is no such run (single frames may still exist). */
+export function allocRun(k: Kernel, count: number): FrameId {
+  return k.frames.allocateRun(count);
+}
+
+/** Gives a frame back. Preconditions: no page table entry and no page cache names it. */
+export function freeFrame(k: Kernel, id: FrameId): void {
+  k.frames.release(id);
+}

@@ -1,0 +1,153 @@
+// Page tables in the sandbox's table window: allocating them and walking the user half of a tree.
+//
+//   root (level 4) ─► level 3 ─► level 2 ─► level 1: 512 leaf entries (mm/pte.ts)
+//
+// Entries are named by their word index in the state memory's u32 view, so that a walk makes no
+// objects. Invariant: a table page stays linked where it is while its root lives, also when it is
+// empty: the CPU or KVM may have cached the way to it, and a changed way would not be seen.
+import type { Kernel } from '../kernel.ts';
+import type { TableWindow } from '../ports.ts';
+import { u32, u8 } from '../state/memory.ts';
+import { entryAt, pfnAt, PTE_A, PTE_P, setEntry, TABLE_FLAGS } from './pte.ts';
+
+const TABLE_BYTES = 4096;
+const TWO_21 = 0x20_0000;
+const TWO_30 = 0x4000_0000;
+const TWO_39 = 0x80_0000_0000;
+
+/** Which table pages are free: a bump pointer and a stack, both caches. */
+export class TableAllocator {
+  readonly window: TableWindow;
+  /** Roots of address spaces that ended, with their empty tables; the next one takes over. */
+  readonly spareRoots: number[] = [];
+  #free: number[] = [];
+  #next: number;
+
+  constructor(window: TableWindow) {
+    this.window = window;
+    this.#next = window.firstFree;
+  }
+
+  /** Index of a zeroed table, or -1 when there are no more. */
+  allocate(): number {
+    const reused = this.#free.pop();
+    if (reused !== undefined) return reused;
+    if (this.#next >= this.window.count) return -1;
+    return this.#next++;
+  }
+
+  /** Gives a table back that is not linked anywhere and that no CPU has seen. */
+  release(index: number): void {
+    const at = this.addressOf(index);
+    u8.fill(0, at, at + TABLE_BYTES);
+    this.#free.push(index);
+  }
+
+  /** Tells that tables below `end` are in use: a restore has put an image's tables there. */
+  adopt(end: number): void {
+    this.#next = Math.max(this.#next, end);
+  }
+
+  /** One past the highest table ever used. */
+  get end(): number {
+    return this.#next;
+  }
+
+  /** Address of a table in the state memory. */
+  addressOf(index: number): number {
+    return this.window.address + index * TABLE_BYTES;
+  }
+}
+
+/** Word index of entry `entry` of table `table`. */
+function entryOf(tables: TableAllocator, table: number, entry: number): number {
+  return (tables.window.address + table * TABLE_BYTES + entry * 8) >> 2;
+}
+
+/** Index of the table that the entry at word `at` points to, or -1. */
+function childOf(tables: TableAllocator, at: number): number {
+  if (((u32[at] as number) & PTE_P) === 0) return -1;
+  return pfnAt(at) - tables.window.pfn;
+}
+
+/** The table below the entry at word `at`, made when there is none; -1 when there are no tables. */
+function makeChild(tables: TableAllocator, at: number): number {
+  const child = childOf(tables, at);
+  if (child >= 0) return child;
+  const made = tables.allocate();
+  if (made >= 0) setEntry(at, tables.window.pfn + made, TABLE_FLAGS, true);
+  return made;
+}
+
+/** Word index of the leaf entry of `gva`, or 0 when a table on the way is missing. */
+export function findEntry(tables: TableAllocator, root: number, gva: number): number {
+  const level3 = childOf(tables, entryOf(tables, root, Math.floor(gva / TWO_39)));
+  if (level3 < 0) return 0;
+  const level2 = childOf(tables, entryOf(tables, level3, Math.floor(gva / TWO_30) & 511));
+  if (level2 < 0) return 0;
+  const level1 = childOf(tables, entryOf(tables, level2, (gva >>> 21) & 511));
+  if (level1 < 0) return 0;
+  return entryOf(tables, level1, (gva >>> 12) & 511);
+}
+
+/** Like findEntry, but makes missing tables; 0 when the window has no more. */
+export function makeEntry(tables: TableAllocator, root: number, gva: number): number {
+  const level3 = makeChild(tables, entryOf(tables, root, Math.floor(gva / TWO_39)));
+  if (level3 < 0) return 0;
+  const level2 = makeChild(tables, entryOf(tables, level3, Math.floor(gva / TWO_30) & 511));
+  if (level2 < 0) return 0;
+  const level1 = makeChild(tables, entryOf(tables, level2, (gva >>> 21) & 511));
+  if (level1 < 0) return 0;
+  return entryOf(tables, level1, (gva >>> 12) & 511);
+}
+
+/** Visits the present leaf entries of [start, end) in order. `at` is the entry's word index. */
+export function visitPresent(
+  tables: TableAllocator,
+  root: number,
+  start: number,
+  end: number,
+  visit: (at: number, gva: number) => void,
+): void {
+  let gva = start;
+  while (gva < end) {
+    const level3 = childOf(tables, entryOf(tables, root, Math.floor(gva / TWO_39)));
+    if (level3 < 0) {
+      gva = (Math.floor(gva / TWO_39) + 1) * TWO_39;
+      continue;
+    }
+    const level2 = childOf(tables, entryOf(tables, level3, Math.floor(gva / TWO_30) & 511));
+    if (level2 < 0) {
+      gva = (Math.floor(gva / TWO_30) + 1) * TWO_30;
+      continue;
+    }
+    const next = (Math.floor(gva / TWO_21) + 1) * TWO_21;
+    const level1 = childOf(tables, entryOf(tables, level2, (gva >>> 21) & 511));
+    if (level1 >= 0) visitTable(tables, level1, gva, Math.min(next, end), visit);
+    gva = next;
+  }
+}
+
+function visitTable(
+  tables: TableAllocator,
+  table: number,
+  start: number,
+  end: number,
+  visit: (at: number, gva: number) => void,
+): void {
+  let at = entryOf(tables, table, (start >>> 12) & 511);
+  for (let gva = start; gva < end; gva += 4096, at += 2) {
+    if (((u32[at] as number) & PTE_P) !== 0) visit(at, gva);
+  }
+}
+
+/**
+ * Tells the machine that the entry at word `at` is about to lose something a CPU may have cached.
+ * An entry whose A bit is clear was never walked, so nobody has.
+ */
+export function reportStale(k: Kernel, at: number, gva: number): void {
+  if (((u32[at] as number) & PTE_A) === 0) return;
+  const offset = at * 4 - k.tables.window.address;
+  const table = Math.floor(offset / TABLE_BYTES);
+  k.ports.translations.stale(gva, entryAt(at), table, (offset % TABLE_BYTES) >> 3);
+}
