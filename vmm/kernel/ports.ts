@@ -107,6 +107,18 @@ export interface EntropyPort {
   fill(target: Uint8Array): void;
 }
 
+/** The FPU of the vCPU, that is, of the thread that is on it (Kernel.current). */
+export interface FpuPort {
+  /** XCR0: the state components that the guest may use. */
+  readonly features: bigint;
+  /** Bytes of the XSAVE area (standard format) for `features`: CPUID 0xd.0 EBX. */
+  readonly bytes: number;
+  /** The XSAVE area: legacy 512, header 64, then the components. At least `bytes` long. */
+  read(): Uint8Array;
+  /** Loads an area that read() gave, or one that signal/xsave.ts has checked. */
+  write(bytes: Uint8Array): void;
+}
+
 /** What becomes known while the guest runs and somebody outside may want to hear. */
 export interface EventPort {
   /** A lower file is not what the image saw, an unimplemented call was made, … */
@@ -122,4 +134,5 @@ export interface Ports {
   clock: ClockPort;
   entropy: EntropyPort;
   events: EventPort;
+  fpu: FpuPort;
 }

@@ -2,7 +2,7 @@
 import { KIND } from '../state/kinds.ts';
 import { fBlob, fBool, fNum, fRef, fU32, kind, type Kind, nosave, type Rec } from '../state/record.ts';
 import { Dentry } from './vfs.ts';
-import { Process, Task } from './task.ts';
+import { FutexWaiter, Process, Task } from './task.ts';
 import { Timer } from './time.ts';
 import { Console } from './ipc.ts';
 
@@ -36,6 +36,14 @@ export interface Sandbox extends Rec {
   trainLeft: number;
   bootId: Uint8Array;
   hostHandles: number;
+  /** Threads waiting in futex(2), oldest first. */
+  futexes: FutexWaiter | null;
+  futexesTail: FutexWaiter | null;
+  /** uname(2), NUL-terminated. */
+  hostname: Uint8Array;
+  domainname: Uint8Array;
+  /** 64-byte blocks drawn from `seed` so far (deterministic mode). */
+  randomBlocks: number;
 }
 
 export const Sandbox: Kind<Sandbox> = kind<Sandbox>(KIND.sandbox, 'Sandbox', {
@@ -58,4 +66,9 @@ export const Sandbox: Kind<Sandbox> = kind<Sandbox>(KIND.sandbox, 'Sandbox', {
   trainLeft: fU32,
   bootId: nosave(fBlob(16)),
   hostHandles: nosave(fU32),
+  futexes: fRef(() => FutexWaiter),
+  futexesTail: fRef(() => FutexWaiter),
+  hostname: fBlob(72),
+  domainname: fBlob(72),
+  randomBlocks: fNum,
 });

@@ -5,7 +5,7 @@
 //
 // A blocked system call is not a closure: the task keeps the call's registers and a few wait fields,
 // and the call is executed again when the task is woken (task/block.ts).
-import { Bytes, type Table, tableKind } from '../state/containers.ts';
+import { Bytes, type Table, tableKind, Words } from '../state/containers.ts';
 import { KIND } from '../state/kinds.ts';
 import {
   fBig, fBlob, fBool, fI32, fMust, fNum, fRef, fU32, fU8, kind, type Kind, nosave, type Rec,
@@ -56,6 +56,42 @@ export interface Process extends Rec {
   cpuNs: number;
   dumpable: number;
   noNewPrivileges: boolean;
+  // Credentials (syscalls/identity.ts). `uid` and `gid` above are the effective ones.
+  realUid: number;
+  savedUid: number;
+  fsUid: number;
+  realGid: number;
+  savedGid: number;
+  fsGid: number;
+  /** Supplementary groups; null = none. */
+  groups: Words | null;
+  capEffective: bigint;
+  capPermitted: bigint;
+  capInheritable: bigint;
+  capBounding: bigint;
+  capAmbient: bigint;
+  keepCaps: boolean;
+  /** Stopped by SIGSTOP and the like: none of its threads is in the run list. */
+  stopped: boolean;
+  /** Queued signals, of the process and of its threads, for RLIMIT_SIGPENDING. */
+  queuedSignals: number;
+  /** Woken at every signal that becomes pending (rt_sigtimedwait). */
+  signalQueue: WaitQueue | null;
+  /** timer_create(2), through Timer.nextOfProcess. */
+  posixTimers: Timer | null;
+  nextTimerId: number;
+  /** The thread that exited last: its record is freed when the next one exits (task/exit.ts). */
+  deadTask: Task | null;
+  /** ITIMER_VIRTUAL and ITIMER_PROF: stored, never fired. */
+  virtualTimerNs: number;
+  virtualIntervalNs: number;
+  profTimerNs: number;
+  profIntervalNs: number;
+  // prctl(2) and personality(2)
+  parentDeathSignal: number;
+  personality: number;
+  hugePagesDisabled: boolean;
+  isSubreaper: boolean;
 }
 
 export const Process: Kind<Process> = kind<Process>(KIND.process, 'Process', {
@@ -85,6 +121,33 @@ export const Process: Kind<Process> = kind<Process>(KIND.process, 'Process', {
   cpuNs: fNum,
   dumpable: fU32,
   noNewPrivileges: fBool,
+  realUid: fU32,
+  savedUid: fU32,
+  fsUid: fU32,
+  realGid: fU32,
+  savedGid: fU32,
+  fsGid: fU32,
+  groups: fRef(() => Words),
+  capEffective: fBig,
+  capPermitted: fBig,
+  capInheritable: fBig,
+  capBounding: fBig,
+  capAmbient: fBig,
+  keepCaps: fBool,
+  stopped: fBool,
+  queuedSignals: fU32,
+  signalQueue: fRef(() => WaitQueue),
+  posixTimers: fRef(() => Timer),
+  nextTimerId: fU32,
+  deadTask: fRef(() => Task),
+  virtualTimerNs: fNum,
+  virtualIntervalNs: fNum,
+  profTimerNs: fNum,
+  profIntervalNs: fNum,
+  parentDeathSignal: fU32,
+  personality: fU32,
+  hugePagesDisabled: fBool,
+  isSubreaper: fBool,
 });
 
 /** Task.state */
@@ -136,6 +199,17 @@ export interface Task extends Rec {
   entryFlags: number;
   /** Set while the kernel has handed it to the vCPU. */
   onCpu: boolean;
+  /** waitDeadlineNs of a call interrupted with ERESTART_RESTARTBLOCK (signal/restart.ts). */
+  restartDeadlineNs: number;
+  /** Last exception, as sigcontext shows it: vector, error code, CR2. */
+  faultVector: number;
+  faultError: number;
+  faultAddress: number;
+  schedPolicy: number;
+  schedPriority: number;
+  nice: number;
+  /** PR_SET_TIMERSLACK; kept, without effect. */
+  timerSlackNs: number;
 }
 
 export const Task: Kind<Task> = kind<Task>(KIND.task, 'Task', {
@@ -169,6 +243,14 @@ export const Task: Kind<Task> = kind<Task>(KIND.task, 'Task', {
   cpuNs: fNum,
   entryFlags: fU32,
   onCpu: nosave(fBool),
+  restartDeadlineNs: fNum,
+  faultVector: fU32,
+  faultError: fU32,
+  faultAddress: fNum,
+  schedPolicy: fU32,
+  schedPriority: fU32,
+  nice: fI32,
+  timerSlackNs: fNum,
 });
 
 export const TaskTable: Kind<Table<Task>> = tableKind(KIND.taskTable, 'TaskTable', () => Task);
@@ -188,27 +270,41 @@ export interface PendingSignal extends Rec {
   code: number;
   pid: number;
   uid: number;
-  /** si_value, si_addr or si_status, by code. */
+  /** si_addr, si_status or si_band, by code. */
   value: number;
   errno: number;
+  /** si_value of SI_QUEUE, SI_TIMER and the like, all 64 bits. With SI_TIMER, `pid` is the timer's
+   * id and `uid` its overrun count, which lie at the same place in siginfo. */
+  sigval: bigint;
 }
 
 export const PendingSignal: Kind<PendingSignal> = kind<PendingSignal>(
   KIND.pendingSignal,
   'PendingSignal',
-  { next: fRef(() => PendingSignal), signal: fU32, code: fI32, pid: fU32, uid: fU32, value: fNum, errno: fI32 },
+  {
+    next: fRef(() => PendingSignal),
+    signal: fU32,
+    code: fI32,
+    pid: fU32,
+    uid: fU32,
+    value: fNum,
+    errno: fI32,
+    sigval: fBig,
+  },
 );
 
-/** A thread waiting in futex(2), in the list of its key. */
+/** A thread waiting in futex(2), in the sandbox's list, oldest first. */
 export interface FutexWaiter extends Rec {
   task: Task;
-  /** Key: guest address for private futexes, else inode serial * 2^32 + offset scaled. */
+  /** Key: guest address, or byte offset in the shared object; what it is relative to (task/futex.ts). */
   key: number;
   keySerial: number;
   bitset: number;
   woken: boolean;
   next: FutexWaiter | null;
   previous: FutexWaiter | null;
+  /** Waits for a priority-inheritance lock (FUTEX_LOCK_PI). */
+  isLock: boolean;
 }
 
 export const FutexWaiter: Kind<FutexWaiter> = kind<FutexWaiter>(KIND.futexWaiter, 'FutexWaiter', {
@@ -219,6 +315,7 @@ export const FutexWaiter: Kind<FutexWaiter> = kind<FutexWaiter>(KIND.futexWaiter
   woken: fBool,
   next: fRef(() => FutexWaiter),
   previous: fRef(() => FutexWaiter),
+  isLock: fBool,
 });
 
 /** Threads and epoll items to tell when an object changes. */

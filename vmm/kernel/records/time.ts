@@ -1,6 +1,6 @@
 // Timers: one sorted list per sandbox, through Sandbox.timers.
 import { KIND } from '../state/kinds.ts';
-import { fAny, fBool, fNum, fRef, fU32, kind, type Kind, type Rec } from '../state/record.ts';
+import { fAny, fBig, fBool, fNum, fRef, fU32, kind, type Kind, type Rec } from '../state/record.ts';
 import { Task } from './task.ts';
 
 /** Timer.action: what happens when it expires. */
@@ -24,7 +24,14 @@ export interface Timer extends Rec {
   signal: number;
   value: number;
   id: number;
+  /** Expirations beyond the first since the last signal that was delivered. */
   overruns: number;
+  // timer_create(2)
+  nextOfProcess: Timer | null;
+  clock: number;
+  /** SIGEV_SIGNAL, SIGEV_NONE, SIGEV_THREAD_ID. */
+  notify: number;
+  sigval: bigint;
 }
 
 export const Timer: Kind<Timer> = kind<Timer>(KIND.timer, 'Timer', {
@@ -40,4 +47,8 @@ export const Timer: Kind<Timer> = kind<Timer>(KIND.timer, 'Timer', {
   value: fNum,
   id: fU32,
   overruns: fU32,
+  nextOfProcess: fRef(() => Timer),
+  clock: fU32,
+  notify: fU32,
+  sigval: fBig,
 });

@@ -9,7 +9,7 @@
 // Invariant: a task has waiters if and only if it is TASK_BLOCKED.
 import type { Kernel } from '../kernel.ts';
 import { TASK_BLOCKED, TASK_RUNNABLE, type Task, Waiter, WaitQueue } from '../records/task.ts';
-import { BLOCKED, ERESTARTSYS } from '../syscalls/define.ts';
+import { BLOCKED, ERESTART_RESTARTBLOCK, ERESTARTSYS } from '../syscalls/define.ts';
 import { hasDeliverableSignal } from '../signal/pending.ts';
 import { armTimer, disarmTimer } from '../time/timers.ts';
 import { TIMER_WAKE_TASK, Timer } from '../records/time.ts';
@@ -27,7 +27,11 @@ export function block(
   queues: readonly WaitQueue[],
   interruption: number = ERESTARTSYS,
 ): number {
-  if (hasDeliverableSignal(task)) return -interruption;
+  if (hasDeliverableSignal(task)) {
+    // The deadline outlives the interruption: signal/restart.ts gives it back to the restarted call.
+    if (interruption === ERESTART_RESTARTBLOCK) task.restartDeadlineNs = task.waitDeadlineNs;
+    return -interruption;
+  }
   for (const queue of queues) addWaiter(k, queue, task);
   if (task.waitDeadlineNs !== 0) armWakeTimer(k, task);
   task.state = TASK_BLOCKED;

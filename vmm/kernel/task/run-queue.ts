@@ -3,9 +3,12 @@
 import type { Kernel } from '../kernel.ts';
 import type { Task } from '../records/task.ts';
 
-/** Puts a runnable task at the end of the list. No effect when it is in the list. */
+/**
+ * Puts a runnable task at the end of the list. No effect when it is in the list, or while its process
+ * is stopped (task/stop.ts puts it back then).
+ */
 export function enqueue(k: Kernel, task: Task): void {
-  if (task.runNext !== null) return;
+  if (task.runNext !== null || task.process.stopped) return;
   const head = k.root.runHead;
   if (head === null) {
     task.runNext = task;

@@ -1,0 +1,85 @@
+// The guest's clocks, all as nanoseconds in a number (below 2^53: 104 days of monotonic time are 2^53
+// / 1e9 s, and ports.clock starts at a small origin).
+//
+// Deterministic mode (--deterministic): time is a function of the system calls made so far, a fixed
+// start plus one microsecond per call. Idle time is skipped, not waited for: see skipTo().
+//
+// Invariant: nowNs() never goes backwards within a sandbox's life, boots included.
+import { NSEC_PER_SEC } from '../../abi/time.ts';
+import type { Kernel } from '../kernel.ts';
+import type { Process, Task } from '../records/task.ts';
+
+/** CLOCK_MONOTONIC when a deterministic sandbox starts. */
+const FIXED_START_NS = NSEC_PER_SEC;
+/** CLOCK_REALTIME then is 2024-01-01T00:00:00Z plus the monotonic time. */
+const FIXED_EPOCH_SEC = 1_704_067_200;
+const NS_PER_CALL = 1000;
+
+/** A point in time, `struct timespec`. */
+export interface Moment {
+  sec: number;
+  nsec: number;
+}
+
+/** Guest CLOCK_MONOTONIC (also BOOTTIME and their variants), in ns. */
+export function nowNs(k: Kernel): number {
+  const { root } = k;
+  if (root.deterministic) {
+    return FIXED_START_NS + root.syscallCount * NS_PER_CALL + root.monotonicOffsetNs;
+  }
+  return k.ports.clock.monotonicNs() + root.monotonicOffsetNs;
+}
+
+/** Guest CLOCK_REALTIME. */
+export function realtime(k: Kernel): Moment {
+  if (!k.root.deterministic) return k.ports.clock.realtime();
+  const moment = toMoment(nowNs(k));
+  moment.sec += FIXED_EPOCH_SEC;
+  return moment;
+}
+
+/** What to add to a CLOCK_REALTIME time in ns since the epoch to get CLOCK_MONOTONIC (± 2^-2 µs). */
+export function realToMonotonicNs(k: Kernel, at: Moment): number {
+  const now = realtime(k);
+  return nowNs(k) + (at.sec - now.sec) * NSEC_PER_SEC + (at.nsec - now.nsec);
+}
+
+/** CPU time of the process: what its slices were charged (chargeCpu). */
+export function processCpuNs(k: Kernel, process: Process): number {
+  return k.root.deterministic ? nowNs(k) - process.startedNs : process.cpuNs;
+}
+
+/** CPU time of one thread. */
+export function taskCpuNs(k: Kernel, task: Task): number {
+  return k.root.deterministic ? nowNs(k) - task.process.startedNs : task.cpuNs;
+}
+
+/** Called by the run loop after a turn on the vCPU of `ns` nanoseconds. */
+export function chargeCpu(task: Task, ns: number): void {
+  task.cpuNs += ns;
+  task.process.cpuNs += ns;
+}
+
+/**
+ * When all threads wait until `deadlineNs`: in deterministic mode makes it that time and returns true;
+ * else the caller has to wait.
+ */
+export function skipTo(k: Kernel, deadlineNs: number): boolean {
+  if (!k.root.deterministic) return false;
+  k.root.monotonicOffsetNs += Math.max(0, deadlineNs - nowNs(k));
+  return true;
+}
+
+/** Splits nanoseconds (≥ 0). */
+export function toMoment(ns: number): Moment {
+  const sec = Math.floor(ns / NSEC_PER_SEC);
+  return { sec, nsec: Math.floor(ns - sec * NSEC_PER_SEC) };
+}
+
+/** Longest representable wait; longer timeouts are cut to it (Linux: KTIME_MAX). */
+export const FOREVER_NS: number = 2 ** 53;
+
+/** Joins to nanoseconds, at most FOREVER_NS. */
+export function toNs(sec: number, nsec: number): number {
+  return Math.min(sec * NSEC_PER_SEC + nsec, FOREVER_NS);
+}
