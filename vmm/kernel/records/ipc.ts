@@ -12,23 +12,31 @@ import { Timer } from './time.ts';
 /** A pipe's ring buffer. */
 export interface Pipe extends Rec {
   queue: WaitQueue;
-  /** Ring storage; its length is the capacity. */
+  /** Ring storage; grows up to `capacity` as it is needed. */
   buffer: Bytes;
+  /** F_GETPIPE_SZ: most bytes it holds. */
+  capacity: number;
   head: number;
   count: number;
   readers: number;
   writers: number;
   serial: number;
+  /** How often a FIFO was opened for reading and for writing: what a waiting open looks at. */
+  readerOpens: number;
+  writerOpens: number;
 }
 
 export const Pipe: Kind<Pipe> = kind<Pipe>(KIND.pipe, 'Pipe', {
   queue: fMust(() => WaitQueue),
   buffer: fMust(() => Bytes),
+  capacity: fU32,
   head: fU32,
   count: fU32,
   readers: fU32,
   writers: fU32,
   serial: fU32,
+  readerOpens: fU32,
+  writerOpens: fU32,
 });
 
 export interface EventFd extends Rec {
