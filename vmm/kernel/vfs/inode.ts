@@ -3,7 +3,7 @@
 // Ownership: an inode lives while anything names it: each dentry, open file and mapping counts one in
 // `refs`. The last drop frees the record, its page cache and whatever hangs from it.
 import type { Kernel } from '../kernel.ts';
-import { truncatePages } from '../mm/page-cache.ts';
+import { dropInodePages } from '../mm/page-cache.ts';
 import { Inode } from '../records/vfs.ts';
 import { realtime } from '../time/clock.ts';
 
@@ -43,7 +43,7 @@ function freeInode(k: Kernel, inode: Inode): void {
     k.ports.lower.close(handle);
     k.vfs.handles.delete(inode.serial);
   }
-  truncatePages(k, inode, 0);
+  dropInodePages(k, inode);
   const { lowerPath, target, xattrs, pages } = inode;
   inode.pages = null;
   for (const part of [lowerPath, target, xattrs, pages]) {
