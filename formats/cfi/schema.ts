@@ -5,7 +5,7 @@
 
 import { CfiError } from './error.ts';
 import {
-  bool, bytes, cString, list, map, nullOr, oneOf, refuse, text, uint, wide,
+  bool, bytes, checkAs, cString, list, map, nullOr, oneOf, refuse, text, uint, wide,
 } from './fields.ts';
 import type { Check } from './fields.ts';
 import { cfiFileBytesEnd, cfiPageBytes, cfiSectionKinds, cfiSectionLimits } from './header.ts';
@@ -142,14 +142,14 @@ function checkBetween(value: CfiHeader): void {
 
 /** Turns a decoded header into its type; throws CfiError. */
 export function checkHeader(value: unknown): CfiHeader {
-  const checked = header(value, '');
+  const checked = checkAs(header, value, '');
   checkBetween(checked);
   return checked;
 }
 
 /** Turns a decoded I/O table into its type; throws CfiError. */
 export function checkIoTable(value: unknown): CfiIoEntry[] {
-  const entries = ioTable(value, 'io');
+  const entries = checkAs(ioTable, value, 'io');
   entries.forEach(({ fd }, index) => {
     const before = entries[index - 1];
     if (before !== undefined && before.fd >= fd) refuse(`io[${index}].fd`, 'above the one before');
