@@ -1,0 +1,47 @@
+// Every fixed guest address of a machine, in one place.
+//
+//   guest-physical                              guest-virtual (kernel half, supervisor unless noted)
+//   0            table window  (state memory)   K + 0x0000  GDT
+//   4 GiB        bank          (anonymous)      K + 0x1000  TSS
+//   64 GiB       base window   (image file)     K + 0x2000  stub (user-readable, executable)
+//                                               K + 0x3000  IDT
+//   table window, by index:                     K + 0x4000  ring-0 stack (exception frames)
+//     0 PDPT, 1 PD, 2 PT of the kernel half
+//     3 GDT, 4 TSS, 5 stub, 6 IDT, 7 stack      K = 0xffffffff80000000
+//     16… page tables of the guest
+import { PAGE_BYTES } from './paging.ts';
+
+export const TABLES_GPA = 0;
+export const TABLE_COUNT = 4096;
+export const TABLE_WINDOW_BYTES: number = TABLE_COUNT * PAGE_BYTES;
+/** First table index that the guest kernel may use. */
+export const FIRST_GUEST_TABLE = 16;
+
+export const BANK_GPA = 0x1_0000_0000;
+export const BASE_GPA = 0x10_0000_0000;
+/** Largest bank: one view of native memory is limited to 4 GiB. */
+export const BANK_BYTES_MAX: number = 0x1_0000_0000 - 0x20_0000;
+
+export const TABLE_SLOT = 0;
+export const BANK_SLOT = 1;
+export const BASE_SLOT = 2;
+
+/** Indices of the machine's own pages in the table window. */
+export const PAGE = { pdpt: 0, pd: 1, pt: 2, gdt: 3, tss: 4, stub: 5, idt: 6, stack: 7 } as const;
+
+/** Where the kernel half begins (guest-virtual). A number: exact, since its low bits are zero. */
+export const KERNEL_GVA = 0xffff_ffff_8000_0000n;
+export const GDT_GVA: bigint = KERNEL_GVA;
+export const TSS_GVA: bigint = KERNEL_GVA + 0x1000n;
+export const STUB_GVA: bigint = KERNEL_GVA + 0x2000n;
+export const IDT_GVA: bigint = KERNEL_GVA + 0x3000n;
+export const STACK_GVA: bigint = KERNEL_GVA + 0x4000n;
+export const STACK_TOP_GVA: bigint = STACK_GVA + 0x1000n;
+
+/** Ports that the stub writes to: a system call, and exception n at EXCEPTION_PORT + n. */
+export const SYSCALL_PORT = 0x10;
+export const EXCEPTION_PORT = 0x20;
+/** Offset in the stub page of the handler of exception n: EXCEPTION_OFFSET + n * EXCEPTION_STRIDE. */
+export const EXCEPTION_OFFSET = 0x100;
+export const EXCEPTION_STRIDE = 16;
+export const EXCEPTION_COUNT = 32;

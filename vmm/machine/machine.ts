@@ -1,0 +1,144 @@
+// A zygote's hardware: VM, memory slots, one vCPU, the kernel half, all independent of any function.
+// It is made off the critical path; a boot gives it content and registers.
+import * as libc from '../host/libc.ts';
+import { HostError } from '../host/errors.ts';
+import {
+  type CpuidTable, createVcpu, createVm, openKvm, setMemoryRegion, supportedCpuid, vcpuMapBytes,
+} from '../host/kvm.ts';
+import { mapAnonymous, mapWindow, type NativeRange, unmap } from '../host/memory.ts';
+import { KVM_MEM_READONLY } from '../abi/kvm.ts';
+import { type CpuBaseline, xcr0Of } from './cpu-baseline.ts';
+import {
+  BANK_BYTES_MAX, BANK_GPA, BANK_SLOT, BASE_GPA, BASE_SLOT, TABLE_SLOT, TABLE_WINDOW_BYTES, TABLES_GPA,
+} from './layout.ts';
+import { writeKernelHalf } from './stub.ts';
+import { Vcpu } from './vcpu.ts';
+
+/** The first bank slot; the bank grows by further slots (a slot costs with its size). */
+const BANK_FIRST_BYTES = 64 * 1024 * 1024;
+const BANK_GROWTH_BYTES = 256 * 1024 * 1024;
+const FIRST_GROWTH_SLOT = 8;
+
+export interface MachineOptions {
+  /** Memory limit of the guest; the bank's address space. */
+  bankBytes: number;
+  /** Address space for an image's frames; 0 = none (run). */
+  baseBytes: number;
+  baseline: CpuBaseline;
+  /** The table window: memory that both the VMM and WASM see. Kept alive by the caller. */
+  tables: { bytes: Uint8Array };
+}
+
+interface KvmHandle {
+  fd: number;
+  runBytes: number;
+  cpuid: CpuidTable;
+}
+
+let shared: KvmHandle | null = null;
+
+/** /dev/kvm, opened once per thread, with what every machine needs to know about it. */
+export function kvmHandle(): KvmHandle {
+  if (shared === null) {
+    const fd = openKvm();
+    shared = { fd, runBytes: vcpuMapBytes(fd), cpuid: supportedCpuid(fd) };
+  }
+  return shared;
+}
+
+export class Machine {
+  readonly vcpu: Vcpu;
+  readonly vmFd: number;
+  /** The private bank: host memory behind the guest's writable frames. */
+  readonly bank: NativeRange;
+  readonly bankView: Uint8Array;
+  readonly base: NativeRange | null;
+  readonly tables: DataView;
+  readonly xcr0: number;
+  /** Keeps the state memory alive: an address is not a reference. */
+  readonly #owner: Uint8Array;
+  #backedBytes: number = 0;
+  #nextSlot: number = FIRST_GROWTH_SLOT;
+  #closed: boolean = false;
+
+  constructor(options: MachineOptions) {
+    const kvm = kvmHandle();
+    if (options.bankBytes > BANK_BYTES_MAX) {
+      throw new HostError('CATAVMM_OUT_OF_MEMORY', `--memory is at most ${BANK_BYTES_MAX} bytes`);
+    }
+    const { bytes } = options.tables;
+    if (bytes.length !== TABLE_WINDOW_BYTES) throw new RangeError('table window of the wrong size');
+    this.#owner = bytes;
+    this.tables = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    writeKernelHalf(this.tables);
+    this.xcr0 = xcr0Of(options.baseline, kvm.cpuid);
+    this.vmFd = createVm(kvm.fd);
+    this.bank = mapAnonymous(options.bankBytes);
+    this.bankView = new Uint8Array(libc.viewNative(this.bank.address, this.bank.bytes));
+    this.base = options.baseBytes === 0 ? null : mapWindow(options.baseBytes);
+    this.#setSlots();
+    this.vcpu = this.#makeVcpu(kvm);
+  }
+
+  /** Registers more of the bank with KVM, so that its first `bytes` are backed. */
+  ensureBacked(bytes: number): void {
+    while (this.#backedBytes < bytes) {
+      const from = this.#backedBytes;
+      const step = from === 0 ? BANK_FIRST_BYTES : BANK_GROWTH_BYTES;
+      const count = Math.min(step, this.bank.bytes - from);
+      if (count <= 0) throw new RangeError('the bank has no more bytes');
+      const slot = from === 0 ? BANK_SLOT : this.#nextSlot++;
+      setMemoryRegion(this.vmFd, {
+        slot, flags: 0, gpa: BANK_GPA + from, bytes: count, hva: this.bank.address + from,
+      });
+      this.#backedBytes += count;
+    }
+  }
+
+  /** Closes the VM and unmaps its memory. Views of the bank must not be used afterwards. Idempotent. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.vcpu.close();
+    // SAFETY: the descriptor is ours and nothing uses it again.
+    libc.close(this.vmFd);
+    unmap(this.bank);
+    if (this.base !== null) unmap(this.base);
+  }
+
+  #setSlots(): void {
+    setMemoryRegion(this.vmFd, {
+      slot: TABLE_SLOT,
+      flags: 0,
+      gpa: TABLES_GPA,
+      bytes: TABLE_WINDOW_BYTES,
+      hva: libc.addressOf(this.#owner),
+    });
+    this.ensureBacked(Math.min(BANK_FIRST_BYTES, this.bank.bytes));
+    if (this.base === null) return;
+    setMemoryRegion(this.vmFd, {
+      slot: BASE_SLOT,
+      flags: KVM_MEM_READONLY,
+      gpa: BASE_GPA,
+      bytes: this.base.bytes,
+      hva: this.base.address,
+    });
+  }
+
+  #makeVcpu(kvm: KvmHandle): Vcpu {
+    const fd = createVcpu(this.vmFd, 0);
+    // SAFETY: maps the vCPU's shared page; unmapped by Vcpu.close().
+    const runAddress = libc.mmap(0, kvm.runBytes, 3, 1, fd, 0);
+    if (runAddress === libc.MAP_FAILED) {
+      throw new HostError('CATAVMM_KVM_FAILED', 'the vCPU\'s run page cannot be mapped');
+    }
+    return new Vcpu({
+      fd,
+      runAddress,
+      runBytes: kvm.runBytes,
+      cpuidAddress: kvm.cpuid.memory.address,
+      xcr0: this.xcr0,
+      cr3: TABLES_GPA,
+    });
+  }
+}
