@@ -1,0 +1,78 @@
+// Finds working Node, Bun and Deno binaries after `npm ci`.
+//
+// The npm packages bun and deno put their binary in place by an install script. Where scripts are
+// blocked, the binary is still in the platform package (@oven/…, @deno/…), so we look there too;
+// what counts is that it answers --version. As a program, prints the result as JSON:
+//   { "node": { "path": …, "version": … }, "bun": …, "deno": … }
+
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { root } from './install.mjs';
+
+const modules = join(root, 'node_modules');
+
+/** Paths below node_modules/<scope>/<package>/ for every installed platform package. */
+function inPlatformPackages(scope, prefix, file) {
+  const directory = join(modules, scope);
+  if (!existsSync(directory)) return [];
+  const names = readdirSync(directory).filter((name) => name.startsWith(prefix)).sort();
+  return names.map((name) => join(directory, name, file));
+}
+
+function readVersion(path) {
+  const result = spawnSync(path, ['--version'], { encoding: 'utf8', timeout: 30_000 });
+  return result.status === 0 ? /\d+\.\d+\.\d+\S*/.exec(result.stdout)?.[0] : undefined;
+}
+
+function firstWorking(name, candidates) {
+  for (const path of candidates) {
+    if (!existsSync(path)) continue;
+    const version = readVersion(path);
+    if (version !== undefined) return { path, version };
+  }
+  throw new Error(`no working ${name} binary in node_modules; tried ${candidates.join(', ')}`);
+}
+
+/** The three runtimes: `{ node: { path, version }, bun, deno }`. Throws when one is missing. */
+export function findRuntimes() {
+  const node = process.versions.bun || process.versions.deno
+    ? firstWorking('node', (process.env.PATH ?? '').split(delimiter).map((d) => join(d, 'node')))
+    : { path: process.execPath, version: process.versions.node };
+  const bun = firstWorking('bun', [
+    join(modules, 'bun/bin/bun.exe'),
+    ...inPlatformPackages('@oven', 'bun-linux', 'bin/bun'),
+  ]);
+  const deno = firstWorking('deno', [
+    join(modules, 'deno/deno'),
+    ...inPlatformPackages('@deno', 'linux', 'deno'),
+  ]);
+  return { node, bun, deno };
+}
+
+/** True when this Node runs TypeScript source as it is (22.18 and later). */
+export function runsSource(nodeVersion) {
+  const [major, minor] = nodeVersion.split('.').map(Number);
+  return major > 22 || (major === 22 && minor >= 18);
+}
+
+/** A directory for the front of PATH in which node, bun, bunx and deno are the found binaries. */
+export function makeBinDirectory(runtimes) {
+  const directory = join(modules, '.cache/catavmm-bin');
+  mkdirSync(directory, { recursive: true });
+  const links = {
+    node: runtimes.node.path,
+    bun: runtimes.bun.path,
+    bunx: runtimes.bun.path,
+    deno: runtimes.deno.path,
+  };
+  for (const [name, target] of Object.entries(links)) {
+    const path = join(directory, name);
+    rmSync(path, { force: true });
+    symlinkSync(target, path);
+  }
+  return directory;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) console.log(JSON.stringify(findRuntimes()));
