@@ -175,6 +175,8 @@ export function map<T extends object>(
     const given = Object.keys(value);
     if (given.length === found) return result as T;
     const unknown = given.find((key) => !keys.includes(key)) as string;
-    return rethrow(new Mismatch('a known field'), `.${unknown.slice(0, 40)}`);
+    // The key comes from a file and goes to a terminal.
+    const printable = unknown.slice(0, 40).replaceAll(/\W/g, '?');
+    return rethrow(new Mismatch('a known field'), `.${printable}`);
   };
 }

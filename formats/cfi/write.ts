@@ -102,7 +102,8 @@ export function planCfi(content: CfiContent, sections: readonly CfiSectionSize[]
 
 /**
  * Makes the first pages of an image: the same bytes for the same arguments, on every runtime.
- * CPU features are sorted. Throws CfiError for whatever parseCfi() would refuse.
+ * CPU features are sorted. Throws CfiError for whatever parseCfi() would refuse, CborError for
+ * what is no CBOR at all.
  */
 export function encodeCfi(
   input: { header: CfiContent; sections: readonly CfiSectionDigest[] },
@@ -119,7 +120,7 @@ export function encodeCfi(
   return { ...layout, prologueAndHeader };
 }
 
-/** Encodes the io section; sorts by fd. Throws CfiError for entries that are not as described. */
+/** Encodes the io section; sorts by fd. Throws CfiError for entries that are not so. */
 export function encodeIoTable(entries: readonly CfiIoEntry[]): Uint8Array<ArrayBuffer> {
   const sorted = entries.toSorted((left, right) => left.fd - right.fd);
   return encodeCbor(checkIoTable(sorted) as unknown as CborValue);

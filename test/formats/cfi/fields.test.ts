@@ -67,6 +67,7 @@ test('map() wants exactly its keys', () => {
   refuses(check, [{}, { y: 1 }], /a\.b\.x is not there\./);
   refuses(check, [{ x: 1, z: 1 }], /a\.b\.z is not a known field\./);
   refuses(check, [{ x: 1, toString: 1 }], /a\.b\.toString is not a known field\./);
+  refuses(check, [{ x: 1, '\n\u001b[2J': 1 }], /a\.b\.\?\?\?2J is not a known field\.$/);
   refuses(check, [{ x: 1, y: 10 }], /a\.b\.y is not an integer/);
   refuses(check, [null, [], 5, new Uint8Array(1)], /a\.b is not a map\./);
   assert.throws(() => checkAs(check, {}, ''), /: x is not there/);
