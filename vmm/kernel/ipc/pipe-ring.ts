@@ -2,7 +2,9 @@
 //
 //   buffer   |········ [head ……… head + count) ········|     indices modulo the buffer's length
 //
-// Invariant: count <= buffer.length <= capacity.
+// Linux: a page of a pipe is free when all of it was read, so that the read part of the first page
+// counts as used; an empty pipe has all pages free.
+// Invariant: count <= buffer.length <= capacity, both multiples of PIPE_BUF; head is 0 when count is.
 import { PIPE_BUF } from '../../abi/limits.ts';
 import type { Kernel } from '../kernel.ts';
 import type { Pipe } from '../records/ipc.ts';
@@ -14,6 +16,16 @@ export function makeRing(k: Kernel, bytes: number): Bytes {
   const ring = k.arena.make(Bytes, bytes);
   ring.length = bytes;
   return ring;
+}
+
+/** Bytes in use: the content and what was read of its first page. */
+export function usedBytes(pipe: Pipe): number {
+  return pipe.head % PIPE_BUF + pipe.count;
+}
+
+/** Bytes that can be written. */
+export function freeBytes(pipe: Pipe): number {
+  return pipe.capacity - usedBytes(pipe);
 }
 
 /** Moves bytes out until the ring is empty or `to` is full; returns how many (0: bad address). */
@@ -28,6 +40,7 @@ export function drainRing(pipe: Pipe, to: IoBuffer): number {
     pipe.count -= moved;
     if (moved < bytes) break;
   }
+  if (pipe.count === 0) pipe.head = 0;
   return done;
 }
 
@@ -49,7 +62,7 @@ export function fillRing(pipe: Pipe, from: IoBuffer, bytes: number): number {
   return done;
 }
 
-/** Makes the ring at least `bytes` long. */
+/** Makes the ring long enough for `bytes` of content. Preconditions: the capacity allows it. */
 export function reserveRing(k: Kernel, pipe: Pipe, bytes: number): void {
   if (bytes <= pipe.buffer.length) return;
   let length = pipe.buffer.length;
@@ -57,14 +70,19 @@ export function reserveRing(k: Kernel, pipe: Pipe, bytes: number): void {
   resizeRing(k, pipe, Math.min(length, pipe.capacity));
 }
 
-/** Moves the content to storage of `bytes`. Preconditions: it fits. */
+/** Moves the content to storage of `bytes`, at the same place in its page. Preconditions: it fits. */
 export function resizeRing(k: Kernel, pipe: Pipe, bytes: number): void {
   const old = pipe.buffer;
   const ring = makeRing(k, bytes);
-  const first = Math.min(pipe.count, old.length - pipe.head);
-  ring.data.set(old.data.subarray(pipe.head, pipe.head + first));
-  ring.data.set(old.data.subarray(0, pipe.count - first), first);
+  const head = pipe.head % PIPE_BUF;
+  for (let done = 0; done < pipe.count;) {
+    const from = (pipe.head + done) % old.length;
+    const to = (head + done) % ring.length;
+    const count = Math.min(pipe.count - done, old.length - from, ring.length - to);
+    ring.data.set(old.data.subarray(from, from + count), to);
+    done += count;
+  }
   pipe.buffer = ring;
-  pipe.head = 0;
+  pipe.head = head;
   k.arena.free(old);
 }

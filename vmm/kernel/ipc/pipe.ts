@@ -20,7 +20,9 @@ import { makeWaitQueue } from '../task/block.ts';
 import { defineFileOps, type IoBuffer } from '../vfs/file-ops.ts';
 import { freeQueue, makeAnonFile, makeAnonInode } from './anon-file.ts';
 import { wakeFor } from './epoll-ready.ts';
-import { drainRing, fillRing, makeRing, reserveRing, resizeRing } from './pipe-ring.ts';
+import {
+  drainRing, fillRing, freeBytes, makeRing, reserveRing, resizeRing, usedBytes,
+} from './pipe-ring.ts';
 
 /** File.variant of a pipe's ends. */
 export const PIPE_READ_END = 0;
@@ -64,7 +66,7 @@ function readPipe(k: Kernel, file: File, to: IoBuffer): number {
   if (to.remaining === 0) return 0;
   const pipe = pipeOf(k, file);
   if (pipe.count === 0) return pipe.writers === 0 ? 0 : -EAGAIN;
-  const wasTight = pipe.capacity - pipe.count < PIPE_BUF;
+  const wasTight = freeBytes(pipe) < PIPE_BUF;
   const done = drainRing(pipe, to);
   if (done === 0) return -EFAULT;
   if (wasTight) wakeFor(k, pipe.queue, POLLOUT | POLLWRNORM);
@@ -80,7 +82,7 @@ function writePipe(k: Kernel, file: File, from: IoBuffer): number {
   if (wanted === 0) return 0;
   const pipe = pipeOf(k, file);
   if (pipe.readers === 0) return -EPIPE;
-  const free = pipe.capacity - pipe.count;
+  const free = freeBytes(pipe);
   if (free === 0 || (wanted <= PIPE_BUF && wanted > free)) return -EAGAIN;
   const bytes = Math.min(free, wanted);
   reserveRing(k, pipe, pipe.count + bytes);
@@ -102,7 +104,7 @@ function pollPipe(k: Kernel, file: File): number {
     if (pipe.writers === 0 && pipe.writerOpens !== file.position) mask |= POLLHUP;
   }
   if (file.variant !== PIPE_READ_END) {
-    if (pipe.capacity - pipe.count >= PIPE_BUF) mask |= POLLOUT | POLLWRNORM;
+    if (freeBytes(pipe) >= PIPE_BUF) mask |= POLLOUT | POLLWRNORM;
     if (pipe.readers === 0) mask |= POLLERR;
   }
   return mask;
@@ -167,7 +169,7 @@ export function setPipeBytes(k: Kernel, file: File, bytes: number): number {
   while (capacity < bytes) capacity *= 2;
   const pipe = pipeOf(k, file);
   if (capacity > pipe.capacity && capacity > PIPE_MAX_BYTES) return -EPERM;
-  if (capacity < pipe.count) return -EBUSY;
+  if (capacity < usedBytes(pipe)) return -EBUSY;
   if (pipe.buffer.length > capacity) resizeRing(k, pipe, capacity);
   pipe.capacity = capacity;
   wakeFor(k, pipe.queue, POLLOUT | POLLWRNORM);

@@ -57,6 +57,8 @@ export interface Epoll extends Rec {
   /** Items that may be ready, oldest first. */
   readyHead: EpollItem | null;
   readyTail: EpollItem | null;
+  /** The open file of the instance itself. */
+  owner: File | null;
 }
 
 export const Epoll: Kind<Epoll> = kind<Epoll>(KIND.epoll, 'Epoll', {
@@ -64,6 +66,7 @@ export const Epoll: Kind<Epoll> = kind<Epoll>(KIND.epoll, 'Epoll', {
   items: fMust(() => EpollItemTable),
   readyHead: fRef(() => EpollItem),
   readyTail: fRef(() => EpollItem),
+  owner: fRef(() => File),
 });
 
 /** One interest: (file, descriptor) in an epoll instance. */
