@@ -10,7 +10,7 @@ import { KIND } from '../state/kinds.ts';
 import {
   fAny, fBool, fI32, fMust, fNum, fRef, fU32, fU8, kind, type Kind, nosave, type Rec,
 } from '../state/record.ts';
-import { Process } from './task.ts';
+import { Process, WaitQueue } from './task.ts';
 import { Vma } from './mm.ts';
 
 /** Inode.fs: which file system answers for it. */
@@ -61,6 +61,8 @@ export interface Inode extends Rec {
   /** Mappings of this inode. */
   firstVma: Vma | null;
   locks: FileLock | null;
+  /** Who waits for a lock to go; made at the first wait. */
+  lockQueue: WaitQueue | null;
   xattrs: Bytes | null;
   /** A directory whose lower entries have all been listed into dentries. */
   complete: boolean;
@@ -70,6 +72,8 @@ export interface Inode extends Rec {
   lowerChecked: boolean;
   /** What a FIFO's or socket's name leads to: a Pipe or Socket while somebody has it open. */
   object: Rec | null;
+  /** Made by O_TMPFILE and not linked yet: it has no link but may get one. */
+  isTemporary: boolean;
 }
 
 export const Inode: Kind<Inode> = kind<Inode>(KIND.inode, 'Inode', {
@@ -101,11 +105,13 @@ export const Inode: Kind<Inode> = kind<Inode>(KIND.inode, 'Inode', {
   generatorArgument: fNum,
   firstVma: fRef(() => Vma),
   locks: fRef(() => FileLock),
+  lockQueue: fRef(() => WaitQueue),
   xattrs: fRef(() => Bytes),
   complete: fBool,
   seals: fU32,
   lowerChecked: nosave(fBool),
   object: fAny,
+  isTemporary: fBool,
 });
 
 export const PageChunks: Kind<Table<Words>> = tableKind(KIND.pageTable, 'PageChunks', () => Words);
