@@ -87,10 +87,10 @@ export class HostRoot {
     return this.#openat2(path, O_RDONLY_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
   }
 
-  /** Reads into `target` (memory whose address the caller knows). */
-  readAt(handle: number, offset: number, address: number, bytes: number): number {
-    // SAFETY: the caller owns [address, address + bytes).
-    const result = libc.pread(handle, address, bytes, offset);
+  /** Reads at an offset; bytes read, 0 at the end. */
+  read(handle: number, offset: number, target: Uint8Array): number {
+    // SAFETY: `target` is pinned for the call; a file cannot grow it.
+    const result = libc.preadInto(handle, target, offset);
     return result < 0 ? -libc.lastErrno() : result;
   }
 

@@ -20,6 +20,8 @@ const munmapFn = bind('int munmap(uintptr_t address, size_t bytes)');
 const mprotectFn = bind('int mprotect(uintptr_t address, size_t bytes, int prot)');
 const madviseFn = bind('int madvise(uintptr_t address, size_t bytes, int advice)');
 const preadFn = bind('int64_t pread(int fd, uintptr_t to, size_t bytes, int64_t offset)');
+const preadArrayFn = bind('int64_t pread(int fd, void *to, size_t bytes, int64_t offset)');
+const readArrayFn = bind('int64_t read(int fd, void *to, size_t bytes)');
 const readFn = bind('int64_t read(int fd, uintptr_t to, size_t bytes)');
 const writeFn = bind('int64_t write(int fd, void *from, size_t bytes)');
 const pollFn = bind('int poll(uintptr_t fds, unsigned long count, int timeout)');
@@ -89,6 +91,16 @@ export function madvise(address: number, bytes: number, advice: number): number 
 /** pread(2) to an address. SAFETY: [to, to + bytes) is memory the caller owns and keeps mapped. */
 export function pread(fd: number, to: number, bytes: number, offset: number): number {
   return Number(preadFn(fd, to, bytes, offset));
+}
+
+/** pread(2) into an array. SAFETY: koffi pins `to` for the duration of the call. */
+export function preadInto(fd: number, to: Uint8Array, offset: number): number {
+  return Number(preadArrayFn(fd, to, to.length, offset));
+}
+
+/** read(2) into an array. SAFETY: koffi pins `to` for the duration of the call. */
+export function readInto(fd: number, to: Uint8Array): number {
+  return Number(readArrayFn(fd, to, to.length));
 }
 
 /** read(2) to an address. SAFETY: as `pread`. */

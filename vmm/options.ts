@@ -1,0 +1,120 @@
+// What the public verbs take and give. Shapes follow Deno.Command and Bun.spawn where they overlap.
+
+/** Where a guest's stdin comes from. */
+export type StdinSource =
+  | 'inherit'
+  | 'null'
+  | string
+  | Uint8Array
+  | ReadableStream<Uint8Array>;
+
+/** Where a guest's stdout or stderr goes: this process's own, a stream to read, or nowhere. */
+export type OutputTarget = 'inherit' | 'piped' | 'null';
+
+/** A host directory or file shown to the guest. Writes stay in the sandbox, or are refused (`ro`). */
+export interface Volume {
+  source: string;
+  target: string;
+  readOnly: boolean;
+}
+
+/** What every sandbox may be given. */
+export interface SandboxOptions {
+  stdin?: StdinSource;
+  /** Default 'piped'. With 'inherit' for all three the guest shares this process's descriptors. */
+  stdout?: OutputTarget;
+  stderr?: OutputTarget;
+  /** Most guest memory: bytes, or a string such as '512Mi'. Default 512 MiB. */
+  memory?: number | string;
+  /** The guest is killed after this long. */
+  timeoutMs?: number;
+  /** Aborting kills the guest; the pending promises reject with `signal.reason`. */
+  signal?: AbortSignal;
+  /** Called with one line per system call, like strace(1). */
+  strace?: (line: string) => void;
+  /** Unusual things the guest met: an unimplemented call, a lower file that changed … */
+  onEvent?: (kind: string, detail: string) => void;
+}
+
+/** Which program, in which surroundings. */
+export interface ProgramOptions extends SandboxOptions {
+  /** argv; the first is looked up in PATH of `env` unless it has a slash. */
+  command: readonly (string | Uint8Array)[];
+  /** Read-only root directory on the host. Default '/'. */
+  rootfs?: string;
+  env?: Readonly<Record<string, string>>;
+  /** Working directory in the guest. Default '/'. */
+  cwd?: string;
+  volumes?: readonly Volume[];
+  /** The CPU the guest may see. Default 'host'. */
+  cpu?: 'v2' | 'v3' | 'v4' | 'host';
+  /** Fixed clock and randomness. */
+  deterministic?: boolean;
+}
+
+/** The func-entry point: what counts as "initialised". */
+export type EntryChoice =
+  | { kind: 'default' | 'explicit' | 'listen' | 'stdin' }
+  | { kind: 'line'; text: string };
+
+export interface BuildOptions extends ProgramOptions {
+  /** The image file; a half-written one never replaces it. */
+  output: string;
+  entry?: EntryChoice;
+  /** Training requests fed to stdin (one line each) before the image is saved. */
+  train?: readonly (string | Uint8Array)[];
+  trainCount?: number;
+  /** Store the rest of every mapped or open file too, so that the image needs no rootfs. */
+  selfContained?: boolean;
+  onProgress?: (stage: string, done: number, total: number) => void;
+}
+
+export interface BootOptions extends SandboxOptions {
+  /** Overrides the rootfs path that the image names. */
+  rootfs?: string;
+  /** Check the frames' digest too before the boot. */
+  verify?: boolean;
+}
+
+/** How a guest ended. */
+export interface Status {
+  success: boolean;
+  /** Exit code, 128 + n when killed by signal n. */
+  code: number;
+  /** Name of the killing signal ('SIGSEGV'), or null. */
+  signal: string | null;
+  /** Why catavmm ended it, when it did: a timeout, an abort, a failure of the host or the image. */
+  reason: 'exited' | 'signaled' | 'timeout' | 'aborted' | 'failed';
+  /** A sentence when `reason` is 'failed'. */
+  message?: string;
+}
+
+/** One entry of `boots` in a report. Times in microseconds from the opening of the image. */
+export interface BootReport {
+  firstInstructionUs: number;
+  firstOutputUs: number | null;
+  endUs: number;
+  exits: number;
+  faults: number;
+  opens: number;
+  phases: Record<string, number>;
+}
+
+/** `--report FILE`. */
+export interface Report {
+  runtime: string;
+  mode: 'run' | 'cold';
+  image: string | null;
+  boots: BootReport[];
+}
+
+export interface BuildResult {
+  output: string;
+  bytes: number;
+  /** How the func-entry point was reached. */
+  entry: 'explicit' | 'listen' | 'stdin' | 'line';
+  frames: number;
+  objects: number;
+  relations: number;
+  phases: Record<string, number>;
+}
