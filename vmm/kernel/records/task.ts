@@ -8,7 +8,7 @@
 import { Bytes, type Table, tableKind, Words } from '../state/containers.ts';
 import { KIND } from '../state/kinds.ts';
 import {
-  fBig, fBlob, fBool, fI32, fMust, fNum, fRef, fU32, fU8, kind, type Kind, nosave, type Rec,
+  fBig, fBlob, fBool, fI32, fMust, fNum, fRef, fU32, fU8, fWeak, kind, type Kind, nosave, type Rec,
 } from '../state/record.ts';
 import { Mm } from './mm.ts';
 import { Dentry, FdTable } from './vfs.ts';
@@ -139,7 +139,7 @@ export const Process: Kind<Process> = kind<Process>(KIND.process, 'Process', {
   signalQueue: fRef(() => WaitQueue),
   posixTimers: fRef(() => Timer),
   nextTimerId: fU32,
-  deadTask: fRef(() => Task),
+  deadTask: fWeak(() => Task),
   virtualTimerNs: fNum,
   virtualIntervalNs: fNum,
   profTimerNs: fNum,

@@ -32,8 +32,14 @@ export function block(
     if (interruption === ERESTART_RESTARTBLOCK) task.restartDeadlineNs = task.waitDeadlineNs;
     return -interruption;
   }
-  for (const queue of queues) addWaiter(k, queue, task);
   if (task.waitDeadlineNs !== 0) armWakeTimer(k, task);
+  try {
+    for (const queue of queues) addWaiter(k, queue, task);
+  } catch (error) {
+    removeWaiters(k, task);
+    if (task.waitTimer !== null) disarmTimer(k, task.waitTimer);
+    throw error;
+  }
   task.state = TASK_BLOCKED;
   dequeue(k, task);
   return BLOCKED;
