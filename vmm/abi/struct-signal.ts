@@ -163,7 +163,7 @@ export const UC_STRICT_RESTORE_SS = 0x4;
 
 /** `struct _fpstate`: FXSAVE's 512 bytes, the last 48 of which describe the extended part. */
 export const Fpstate: Layout<
-  | 'cwd' | 'swd' | 'twd' | 'fop' | 'mxcsr' | 'mxcr_mask' | 'st_space' | 'xmm_space'
+  | 'cwd' | 'swd' | 'twd' | 'fop' | 'mxcsr' | 'mxcsr_mask' | 'st_space' | 'xmm_space'
   | 'magic1' | 'extended_size' | 'xstate_size',
   'rip' | 'rdp' | 'xfeatures'
 > = struct('_fpstate', 512, {
@@ -174,7 +174,7 @@ export const Fpstate: Layout<
   rip: u64,
   rdp: u64,
   mxcsr: u32,
-  mxcr_mask: u32,
+  mxcsr_mask: u32,
   st_space: blob(128, 4),
   xmm_space: blob(256, 4),
   _reserved2: pad(48, 4),

@@ -7,9 +7,9 @@ export const WSTOPPED = 0x2;
 export const WEXITED = 0x4;
 export const WCONTINUED = 0x8;
 export const WNOWAIT = 0x1000000;
-export const WNOTHREAD = 0x20000000;
-export const WALL = 0x40000000;
-export const WCLONE = 0x80000000;
+export const __WNOTHREAD = 0x20000000;
+export const __WALL = 0x40000000;
+export const __WCLONE = 0x80000000;
 
 // waitid(2) id types
 export const P_ALL = 0;
