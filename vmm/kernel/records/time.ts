@@ -32,6 +32,8 @@ export interface Timer extends Rec {
   /** SIGEV_SIGNAL, SIGEV_NONE, SIGEV_THREAD_ID. */
   notify: number;
   sigval: bigint;
+  /** SIGEV_THREAD_ID: only `task` gets the signal; nobody when that thread has ended. */
+  isForTask: boolean;
 }
 
 export const Timer: Kind<Timer> = kind<Timer>(KIND.timer, 'Timer', {
@@ -51,4 +53,5 @@ export const Timer: Kind<Timer> = kind<Timer>(KIND.timer, 'Timer', {
   clock: fU32,
   notify: fU32,
   sigval: fBig,
+  isForTask: fBool,
 });

@@ -245,6 +245,17 @@ export function findTimerSignal(process: Process, timerId: number): PendingSigna
   return null;
 }
 
+/** Takes back the queued signal of a POSIX timer, if any. */
+export function withdrawTimerSignal(k: Kernel, process: Process, timerId: number): void {
+  const inProcess = findTimerEntry(process.pending, timerId);
+  if (inProcess !== null) unlink(k, process, process, inProcess);
+  for (let i = 0; i < process.tasks.length; i++) {
+    const task = process.tasks.get(i);
+    const entry = findTimerEntry(task?.pending ?? null, timerId);
+    if (task !== null && entry !== null) unlink(k, process, task, entry);
+  }
+}
+
 function findTimerEntry(first: PendingSignal | null, timerId: number): PendingSignal | null {
   for (let entry = first; entry !== null; entry = entry.next) {
     if (entry.code === SI_TIMER && entry.pid === timerId) return entry;

@@ -7,6 +7,9 @@ const FCW_OFFSET = 0;
 const MXCSR_OFFSET = 24;
 const FCW_INITIAL = 0x37f;
 const MXCSR_INITIAL = 0x1f80;
+const HEADER_OFFSET = 512;
+/** In XSTATE_BV although initial: KVM takes MXCSR from the area only then. */
+const X87_AND_SSE = 3n;
 /** Bytes of the legacy region and the header, the smallest XSAVE area. */
 export const XSAVE_MIN_BYTES = 576;
 
@@ -31,5 +34,6 @@ export function initialFpu(bytes: number): Uint8Array {
   const view = new DataView(area.buffer);
   view.setUint16(FCW_OFFSET, FCW_INITIAL, true);
   view.setUint32(MXCSR_OFFSET, MXCSR_INITIAL, true);
+  view.setBigUint64(HEADER_OFFSET, X87_AND_SSE, true);
   return area;
 }
