@@ -1,4 +1,4 @@
-// The package's `catavmm/wasm`: relocate, layout and merge for tools that read or write func-images.
+// The package's `catavmm/wasm`: relocate, layout and merge, for tools that handle func-images.
 //
 // Needs WebAssembly with SIMD and nothing else: no FFI, no KVM, no file. Also loads in a browser.
 

@@ -22,7 +22,7 @@ const numbering: i32 = 1;
 const collecting: i32 = 2;
 
 // The running operation.
-let operation: i32 = marking;
+let operation: i32 = 0;
 let visited: u32 = 0;
 let found: u32 = 0;
 let marks: usize = 0;
