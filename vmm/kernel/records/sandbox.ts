@@ -2,7 +2,7 @@
 import { KIND } from '../state/kinds.ts';
 import { fBlob, fBool, fNum, fRef, fU32, kind, type Kind, nosave, type Rec } from '../state/record.ts';
 import { Dentry } from './vfs.ts';
-import { FutexWaiter, Process, Task } from './task.ts';
+import { FutexWaiter, Process, Task, WaitQueue } from './task.ts';
 import { Timer } from './time.ts';
 import { Console } from './ipc.ts';
 
@@ -34,6 +34,8 @@ export interface Sandbox extends Rec {
   entryWanted: number;
   /** Training requests still to be served before the image is saved (--train). */
   trainLeft: number;
+  /** Threads blocked at the func-entry point. */
+  entryQueue: WaitQueue | null;
   bootId: Uint8Array;
   hostHandles: number;
   /** Threads waiting in futex(2), oldest first. */
@@ -64,6 +66,7 @@ export const Sandbox: Kind<Sandbox> = kind<Sandbox>(KIND.sandbox, 'Sandbox', {
   entryKind: fU32,
   entryWanted: fU32,
   trainLeft: fU32,
+  entryQueue: fRef(() => WaitQueue),
   bootId: nosave(fBlob(16)),
   hostHandles: nosave(fU32),
   futexes: fRef(() => FutexWaiter),

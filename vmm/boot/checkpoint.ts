@@ -1,0 +1,262 @@
+// A checkpoint of a quiesced sandbox, in memory: the sections of a func-image (paper, 3.2; design:
+// image layout). Works on tables and frame ids in the state memory; frames are named, not copied, and
+// stream out later in their new order.
+import type { Kernel } from '../kernel/kernel.ts';
+import { processOf } from '../kernel/kernel.ts';
+import { Inode, type Mm } from '../kernel/records/index.ts';
+import { Mm as MmKind } from '../kernel/records/mm.ts';
+import { Words } from '../kernel/state/containers.ts';
+import { KIND } from '../kernel/state/kinds.ts';
+import { giveRegion, memory, type Region, takeRegion, u32, u8 } from '../kernel/state/memory.ts';
+import { kindIdAt } from '../kernel/state/record.ts';
+import { type SavedObjects, saveObjects } from '../kernel/state/save.ts';
+import { visitPresent } from '../kernel/mm/tables.ts';
+import { frameAt } from '../kernel/mm/pages.ts';
+import { BASE_FRAME, PAGE_BYTES } from '../kernel/ports.ts';
+import { nowNs } from '../kernel/time/clock.ts';
+import { createLayout, type Layout } from '../../wasm/layout.ts';
+import { frameDropped, markShared, notNumbered, type TableWindow } from '../../wasm/tables.ts';
+import { BASE_GPA, FIRST_GUEST_TABLE } from '../machine/layout.ts';
+import { MAP_SHARED } from '../abi/mman.ts';
+
+/** Mark of ours, beside those of the layout module: the frame must be kept even if it is zero. */
+const MARK_KEEP = 16;
+/** Of ours: named by a page cache. */
+const MARK_CACHED = 32;
+
+export interface Checkpoint {
+  objects: Uint8Array;
+  relations: Uint32Array;
+  objectCount: number;
+  preferredBase: number;
+  tables: Uint8Array;
+  tableCount: number;
+  /** Combined indexes (bank i: i, base i: bankFrames + i) of the frames, in image order. */
+  frameOrder: Uint32Array;
+  /** How many of the first frames were touched in the profiled run, in that order. */
+  hotFrames: number;
+  /** Copies frame `combined` into `target` (4096 bytes). */
+  readFrame(combined: number, target: Uint8Array): void;
+  monotonicNs: number;
+}
+
+/** Frames to be put first in the image: ids in the order of their first touch. */
+export type HotList = readonly number[];
+
+interface Work {
+  k: Kernel;
+  mm: Mm;
+  layout: Layout;
+  window: TableWindow;
+  frames: number;
+  marks: Region;
+  map: Region;
+  page: Region;
+}
+
+/**
+ * Takes a checkpoint. Preconditions: no thread is on the vCPU (Runner.parkThread), all are blocked or
+ * at a system call boundary. The sandbox may go on afterwards.
+ */
+export function takeCheckpoint(k: Kernel, hot: HotList = []): Checkpoint {
+  const mm = processOf(k).mm;
+  if (mm === null) throw new Error('the sandbox has no program');
+  k.root.savedMonotonicNs = nowNs(k);
+  const work = beginWork(k, mm);
+  try {
+    markFrames(work);
+    dropZeroFrames(work);
+    const counts = numberFrames(work, hot);
+    const tables = packTables(work);
+    const saved = saveObjects(k.root);
+    const objects = rewriteObjects(work, saved);
+    return {
+      objects,
+      relations: saved.relations,
+      objectCount: saved.count,
+      preferredBase: k.arena.region.address,
+      tables: tables.bytes,
+      tableCount: tables.count,
+      frameOrder: invertMap(work, counts.total),
+      hotFrames: counts.hot,
+      readFrame: (combined, target) => readFrame(k, combined, target),
+      monotonicNs: k.root.savedMonotonicNs,
+    };
+  } finally {
+    for (const region of [work.marks, work.map, work.page]) giveRegion(region);
+  }
+}
+
+function beginWork(k: Kernel, mm: Mm): Work {
+  const { frames: f, tables: t } = k.ports;
+  const frames = f.bankFrames + f.baseFrames;
+  const window = {
+    tables: t.address,
+    tablesPfn: t.pfn,
+    tableCount: t.count,
+    bankPfn: f.bankPfn,
+    bankFrames: f.bankFrames,
+    basePfn: f.basePfn,
+    baseFrames: f.baseFrames,
+  };
+  const map = takeRegion(frames * 4);
+  u32.fill(notNumbered, map.address >> 2, (map.address >> 2) + frames);
+  return {
+    k, mm, window, frames, map,
+    layout: createLayout(memory),
+    marks: takeRegion(frames),
+    page: takeRegion(PAGE_BYTES),
+  };
+}
+
+function must(work: Work, result: number): number {
+  if (result < 0) throw new Error(`page tables: ${work.layout.fault(result).sentence}`);
+  return result;
+}
+
+function combinedOf(work: Work, id: number): number {
+  return id >= BASE_FRAME ? work.window.bankFrames + (id - BASE_FRAME) : id;
+}
+
+/** The live page-cache chunks: arrays of frame ids. */
+function cacheChunks(k: Kernel): { address: number; count: number }[] {
+  const chunks: { address: number; count: number }[] = [];
+  for (const inode of liveInodes(k)) {
+    const { pages } = inode;
+    if (pages === null) continue;
+    for (let i = 0; i < pages.capacity; i++) {
+      const words = pages.get(i);
+      if (words !== null) chunks.push({ address: words.data.byteOffset, count: words.capacity });
+    }
+  }
+  return chunks;
+}
+
+/** All inodes that a save would write, found by the same walk. */
+function liveInodes(k: Kernel): Inode[] {
+  const { offsets } = saveObjects(k.root);
+  const inodes: Inode[] = [];
+  for (const address of offsets.keys()) {
+    if (kindIdAt(address) === KIND.inode) inodes.push(k.arena.at(Inode, address));
+  }
+  return inodes;
+}
+
+function markFrames(work: Work): void {
+  const { k, mm, layout, window, marks } = work;
+  must(work, layout.mark(window, mm.rootTable, marks.address));
+  for (const { address, count } of cacheChunks(k)) {
+    layout.markWords(address, count, window, marks.address);
+    for (let i = 0; i < count; i++) {
+      const id = u32[(address >> 2) + i] as number;
+      if (id !== 0) markFrame(work, id, MARK_CACHED);
+    }
+  }
+  // A zero page of a private file mapping must be kept: without it the file's bytes would show.
+  for (let i = 0; i < mm.vmas.length; i++) {
+    const vma = mm.vmas.get(i);
+    if (vma === null || vma.inode === null || (vma.flags & MAP_SHARED) !== 0) continue;
+    visitPresent(k.tables, mm.rootTable, vma.start, vma.end, (at) => {
+      markFrame(work, frameAt(k, at), MARK_KEEP);
+    });
+  }
+}
+
+function markFrame(work: Work, id: number, mark: number): void {
+  const at = work.marks.address + combinedOf(work, id);
+  u8[at] = (u8[at] as number) | mark;
+}
+
+/** Frames that are all zero and nobody would miss are not stored: a later touch makes a new one. */
+function dropZeroFrames(work: Work): void {
+  const { k, marks, map, page, layout } = work;
+  const bytes = u8.subarray(page.address, page.address + PAGE_BYTES);
+  for (let combined = 0; combined < work.frames; combined++) {
+    const mark = u8[marks.address + combined] as number;
+    if (mark === 0 || (mark & (markShared | MARK_KEEP | MARK_CACHED)) !== 0) continue;
+    readFrame(k, combined, bytes);
+    if (layout.isZeroPage(page.address)) u32[(map.address >> 2) + combined] = frameDropped;
+  }
+}
+
+/** Gives each live frame its place in the image: the hot ones first, then by virtual address. */
+function numberFrames(work: Work, hot: HotList): { total: number; hot: number } {
+  const { layout, window, mm, marks, map } = work;
+  let next = 0;
+  for (const id of hot) {
+    const combined = combinedOf(work, id);
+    if (combined >= work.frames || u8[marks.address + combined] === 0) continue;
+    if (u32[(map.address >> 2) + combined] !== notNumbered) continue;
+    u32[(map.address >> 2) + combined] = next++;
+  }
+  const hotCount = next;
+  next = must(work, layout.number(window, mm.rootTable, marks.address, map.address, next, 0, 0));
+  next = must(work, layout.numberRest(work.frames, marks.address, map.address, next));
+  return { total: next, hot: hotCount };
+}
+
+function packTables(work: Work): { bytes: Uint8Array; count: number } {
+  const { k, layout, window, mm, map } = work;
+  const capacity = k.tables.end;
+  const target = takeRegion(capacity * PAGE_BYTES);
+  try {
+    const count = must(work, layout.pack(window, mm.rootTable, {
+      tables: target.address,
+      firstIndex: FIRST_GUEST_TABLE,
+      capacity,
+      basePfn: BASE_GPA / PAGE_BYTES,
+    }, map.address));
+    return { bytes: u8.slice(target.address, target.address + count * PAGE_BYTES), count };
+  } finally {
+    giveRegion(target);
+  }
+}
+
+/** Changes frame ids and the root table's index in the saved copy. */
+function rewriteObjects(work: Work, saved: SavedObjects): Uint8Array {
+  const { k, layout, window, map, mm } = work;
+  const region = takeRegion(saved.objects.length);
+  try {
+    u8.set(saved.objects, region.address);
+    for (const { address, count } of cacheChunks(k)) {
+      const record = findOwner(saved, address);
+      const words = region.address + record.offset + (address - record.address);
+      const done = layout.rewriteWords(words, count, window, map.address);
+      if (done !== count) throw new Error('a page cache names a frame that was not numbered');
+    }
+    const mmOffset = saved.offsets.get(mm.address) as number;
+    u32[(region.address + mmOffset + MmKind.offset('rootTable')) >> 2] = FIRST_GUEST_TABLE;
+    return u8.slice(region.address, region.address + saved.objects.length);
+  } finally {
+    giveRegion(region);
+  }
+}
+
+/** The Words record that holds the array at `address`. */
+function findOwner(saved: SavedObjects, address: number): { address: number; offset: number } {
+  const owner = address - Words.fixedBytes;
+  const offset = saved.offsets.get(owner);
+  if (offset === undefined) throw new Error('a page cache chunk was not saved');
+  return { address: owner, offset };
+}
+
+function invertMap(work: Work, total: number): Uint32Array {
+  const order = new Uint32Array(total);
+  const base = work.map.address >> 2;
+  for (let combined = 0; combined < work.frames; combined++) {
+    const index = u32[base + combined] as number;
+    if (index < total) order[index] = combined;
+  }
+  return order;
+}
+
+function readFrame(k: Kernel, combined: number, target: Uint8Array): void {
+  const { frames } = k.ports;
+  if (combined < frames.bankFrames) {
+    target.set(frames.bank.subarray(combined * PAGE_BYTES, (combined + 1) * PAGE_BYTES));
+    return;
+  }
+  if (!frames.readBase(combined - frames.bankFrames, 0, target)) {
+    throw new Error('the image\'s file has gone or was truncated');
+  }
+}

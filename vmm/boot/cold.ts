@@ -1,0 +1,132 @@
+// A boot from a func-image (paper, 3.5): map the frames, bring the records in with one copy, relocate
+// them, merge page tables with the pre-copied write set, redraw what must be unique, go.
+import { randomFillSync } from 'node:crypto';
+import { createMerge, type Merge } from '../../wasm/merge.ts';
+import { createRelocate, type Relocate } from '../../wasm/relocate.ts';
+import { Arena } from '../kernel/state/arena.ts';
+import { memory, u8 } from '../kernel/state/memory.ts';
+import { Sandbox } from '../kernel/records/index.ts';
+import { assembleKernel, ARENA_BYTES } from '../kernel/make-kernel.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import { resumeEntry } from '../kernel/entry.ts';
+import { PAGE_BYTES } from '../kernel/ports.ts';
+import { mapFileOver } from '../host/memory.ts';
+import type { HostRoot } from '../host/files.ts';
+import { FIRST_GUEST_TABLE, TABLE_COUNT, TABLES_GPA } from '../machine/layout.ts';
+import type { WaitableConsole } from './console.ts';
+import { type OpenImage, readImageFrames } from './image-open.ts';
+import { ImageError } from './image-error.ts';
+import { type Instance, limitsFor, makeInstance, makePorts } from './instance.ts';
+import type { Phases } from './phases.ts';
+import { frameRuns, type WriteSet } from './write-set.ts';
+import type { Zygote } from './zygote.ts';
+
+export interface ColdOptions {
+  image: OpenImage;
+  zygote: Zygote;
+  console: WaitableConsole;
+  root: HostRoot;
+  writeSet: WriteSet | null;
+  onEvent: (kind: string, detail: string) => void;
+}
+
+let relocate: Relocate | null = null;
+let merge: Merge | null = null;
+
+/** Makes a sandbox out of an image. Nothing of it has run yet. */
+export function bootCold(options: ColdOptions, phases: Phases): Instance {
+  const { image, zygote } = options;
+  const { base } = zygote.machine;
+  if (base === null) throw new Error('the zygote has no base window');
+  if (image.frames.bytes > 0) {
+    mapFileOver(base, image.fd, image.frames.offset, image.frames.bytes);
+  }
+  phases.mark('map');
+  const arena = restoreObjects(image);
+  phases.mark('objects');
+  const root = arena.at(Sandbox, arena.region.address + image.header.objects.root);
+  const ports = makePorts({
+    zygote,
+    console: options.console,
+    root: options.root,
+    onEvent: options.onEvent,
+    baseFrames: image.header.memory.frames,
+    readFrames: (offset, target) => readImageFrames(image, offset, target),
+  });
+  const k = assembleKernel(arena, root, ports, limitsFor(zygote.options.memoryBytes));
+  restoreTables(k, options);
+  phases.mark('tables');
+  redraw(k);
+  phases.mark('redraw');
+  return makeInstance(k, zygote, options.console, options.root);
+}
+
+/** Stage 1: one copy; stage 2: relocate (design: separated state recovery). */
+function restoreObjects(image: OpenImage): Arena {
+  const { objects, relations } = image;
+  const arena = new Arena(ARENA_BYTES);
+  const address = arena.adopt(objects.bytes);
+  u8.copyWithin(address, objects.address, objects.address + objects.bytes);
+  relocate ??= createRelocate(memory);
+  const count = relations.bytes / 8;
+  const done = relocate.relocate(address, objects.bytes, relations.address, count, address);
+  if (done !== count) {
+    arena.close();
+    throw new ImageError('objects', 'The func-image\'s relation table is malformed.');
+  }
+  return arena;
+}
+
+function restoreTables(k: Kernel, options: ColdOptions): void {
+  const { image, zygote, writeSet } = options;
+  merge ??= createMerge(memory);
+  const usable = writeSet !== null && copyWriteSet(k, image, writeSet);
+  const target = {
+    tables: zygote.tables.address + FIRST_GUEST_TABLE * PAGE_BYTES,
+    firstIndex: FIRST_GUEST_TABLE,
+    capacity: TABLE_COUNT - FIRST_GUEST_TABLE,
+  };
+  const priv = {
+    tables: usable ? (writeSet as WriteSet).tree.address : 0,
+    count: usable ? (writeSet as WriteSet).tableCount : 0,
+    firstIndex: FIRST_GUEST_TABLE,
+  };
+  const base = {
+    tables: image.tables.address,
+    count: image.tables.bytes / PAGE_BYTES,
+    firstIndex: FIRST_GUEST_TABLE,
+  };
+  const count = merge.mergeTree(target, priv, base, TABLES_GPA / PAGE_BYTES);
+  if (count < 0) throw new ImageError('tables', merge.fault(count).sentence);
+  k.tables.adopt(FIRST_GUEST_TABLE + count);
+}
+
+/** Copies the write set into the bank's first frames; false when that cannot be. */
+function copyWriteSet(k: Kernel, image: OpenImage, writeSet: WriteSet): boolean {
+  const first = k.frames.allocateRun(writeSet.pages.length);
+  if (first !== 1) return false;
+  const { bank } = k.ports.frames;
+  for (const [frame, position, count] of frameRuns(writeSet.pages)) {
+    const from = (1 + position) * PAGE_BYTES;
+    const target = bank.subarray(from, from + count * PAGE_BYTES);
+    if (!readImageFrames(image, frame * PAGE_BYTES, target)) {
+      throw new ImageError('truncated', 'The func-image was truncated while it was read.');
+    }
+  }
+  return true;
+}
+
+/** What no two instances may share (design: Uniqueness). Fails closed: an error ends the boot. */
+function redraw(k: Kernel): void {
+  const { root } = k;
+  root.generation++;
+  randomFillSync(root.bootId);
+  root.monotonicOffsetNs = root.savedMonotonicNs - k.ports.clock.monotonicNs();
+  const { console } = root;
+  if (console !== null) {
+    console.terminals = k.ports.console.terminals;
+    console.columns = k.ports.console.columns;
+    console.rows = k.ports.console.rows;
+  }
+  resumeEntry(k);
+}

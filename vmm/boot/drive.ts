@@ -1,0 +1,73 @@
+// Drives a runner until the sandbox ends: enters the guest in bounded bursts, waits for the console and
+// for timers while all threads are blocked, and lets the event loop run in between.
+import { consoleReadable, consoleWritable } from '../kernel/ipc/console.ts';
+import { processOf } from '../kernel/kernel.ts';
+import { nowNs } from '../kernel/time/clock.ts';
+import { nextDeadlineNs, runTimers } from '../kernel/time/timers.ts';
+import { setSliceInterval } from '../host/slice-timer.ts';
+import { monotonicNs } from '../host/clock.ts';
+import type { Instance } from './instance.ts';
+
+/** Why driving stopped. */
+export type DriveEnd = 'exited' | 'stopped' | 'timeout' | 'aborted';
+
+export interface DriveOptions {
+  /** Host monotonic time (ns) at which the guest is to be ended; Infinity = never. */
+  deadlineNs: number;
+  signal: AbortSignal | null;
+}
+
+/** Length of a time slice: how long a thread may run while others wait. */
+const SLICE_MS = 4;
+/** Longest stretch without giving the event loop a turn. */
+const BURST_MS = 16;
+
+/** Runs until the process exits, a hook stops it, the deadline passes or the signal aborts. */
+export async function drive(instance: Instance, options: DriveOptions): Promise<DriveEnd> {
+  const { runner, k } = instance;
+  setSliceInterval(SLICE_MS);
+  for (;;) {
+    if (options.signal?.aborted === true) return 'aborted';
+    const start = monotonicNs();
+    if (start >= options.deadlineNs) return 'timeout';
+    const state = runner.run(start + BURST_MS * 1e6);
+    if (state === 'exited' || state === 'stopped') return state;
+    if (state === 'budget') {
+      await new Promise((resolve) => { setImmediate(resolve); });
+      pollConsole(instance);
+      continue;
+    }
+    const waiting = waitForHost(instance, options);
+    if (waiting !== undefined) await waiting;
+    pollConsole(instance);
+    runTimers(k);
+  }
+}
+
+/** Tells blocked readers and writers what the host's side of the console allows now. */
+function pollConsole(instance: Instance): void {
+  const { k, console } = instance;
+  if (k.root.console?.queue.first == null) return;
+  if (console.readable()) consoleReadable(k);
+  if (console.writable(1) && console.writable(2)) consoleWritable(k);
+}
+
+function waitForHost(instance: Instance, options: DriveOptions): void | Promise<void> {
+  const { k, console } = instance;
+  const guestMs = (nextDeadlineNs(k) - nowNs(k)) / 1e6;
+  const hostMs = (options.deadlineNs - monotonicNs()) / 1e6;
+  const timeoutMs = Math.max(0, Math.min(guestMs, hostMs));
+  const waited = k.root.console?.queue.first != null;
+  return console.wait({
+    stdin: waited && !console.readable(),
+    output: waited && !(console.writable(1) && console.writable(2)),
+    timeoutMs,
+  });
+}
+
+/** Whether the guest can never go on: all threads wait and nothing that could come will wake one. */
+export function isStuck(instance: Instance): boolean {
+  const { k } = instance;
+  return !processOf(k).exited && k.root.runHead === null &&
+    nextDeadlineNs(k) === Infinity && k.root.console?.queue.first == null;
+}

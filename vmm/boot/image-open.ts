@@ -1,0 +1,217 @@
+// Opening a func-image for booting: header, digests of everything but the frames, and one structural
+// check of records and page tables. The result is kept per process by file identity, so that a second
+// boot of the same file does none of this again.
+import * as fs from 'node:fs';
+import { createRelocate } from '../../wasm/relocate.ts';
+import { createMerge } from '../../wasm/merge.ts';
+import type { CfiHeader, CfiIoEntry, CfiSection } from '../../formats/cfi/header.ts';
+import {
+  cfiHeaderBytes, decodeIoTable, findSection, parseCfi, verifySection,
+} from '../../formats/cfi/read.ts';
+import { schemaWords } from '../kernel/state/save.ts';
+import { KERNEL_ABI } from '../kernel/state/kinds.ts';
+import { giveRegion, memory, type Region, takeRegion, u32, u8 } from '../kernel/state/memory.ts';
+import { BANK_GPA, BASE_GPA, FIRST_GUEST_TABLE, TABLES_GPA } from '../machine/layout.ts';
+import { PAGE_BYTES } from '../kernel/ports.ts';
+import { ImageError } from './image-error.ts';
+import { sha256 } from './sha256.ts';
+
+/** First read of a file: covers prologue and header of nearly every image. */
+const FIRST_BYTES = 16 * 1024;
+
+/** An image whose small sections are in the state memory, verified. */
+export interface OpenImage {
+  readonly path: string;
+  readonly fd: number;
+  readonly header: CfiHeader;
+  readonly io: CfiIoEntry[];
+  readonly identity: string;
+  /** The file from its start up to the frames, as in the file. */
+  readonly region: Region;
+  readonly objects: Piece;
+  readonly relations: Piece;
+  readonly tables: Piece;
+  readonly frames: CfiSection;
+}
+
+/** A section's bytes in the state memory. */
+export interface Piece {
+  address: number;
+  bytes: number;
+}
+
+const open: Map<string, OpenImage> = new Map();
+
+/**
+ * Opens and checks an image, or gives the one that is open already.
+ * @throws ImageError, CfiError with one plain sentence
+ */
+export function openImage(path: string): OpenImage {
+  const known = open.get(path);
+  if (known !== undefined) {
+    if (identityOf(fs.statSync(path, { bigint: true })) === known.identity) return known;
+    closeImage(known);
+  }
+  const image = load(path);
+  open.set(path, image);
+  return image;
+}
+
+/** Closes an image: boots from it must have ended. */
+export function closeImage(image: OpenImage): void {
+  if (open.get(image.path) === image) open.delete(image.path);
+  fs.closeSync(image.fd);
+  giveRegion(image.region);
+}
+
+/** Reads frames of an open image; false when the file was truncated. */
+export function readImageFrames(image: OpenImage, offset: number, target: Uint8Array): boolean {
+  if (offset + target.length > image.frames.bytes) return false;
+  const count = fs.readSync(image.fd, target, 0, target.length, image.frames.offset + offset);
+  return count === target.length;
+}
+
+function identityOf(stat: fs.BigIntStats): string {
+  return `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeNs}`;
+}
+
+function load(path: string): OpenImage {
+  const fd = openFile(path);
+  try {
+    const stat = fs.fstatSync(fd, { bigint: true });
+    if (!stat.isFile()) throw new ImageError('not-a-file', `${path} is not a regular file.`);
+    const first = readBeginning(fd, Number(stat.size));
+    const header = parseCfi(first, Number(stat.size), sha256);
+    checkKernel(header);
+    const frames = findSection(header, 'frames');
+    const region = takeRegion(frames.offset);
+    try {
+      return finish(path, fd, header, frames, region, identityOf(stat));
+    } catch (error) {
+      giveRegion(region);
+      throw error;
+    }
+  } catch (error) {
+    fs.closeSync(fd);
+    throw error;
+  }
+}
+
+function openFile(path: string): number {
+  try {
+    return fs.openSync(path, 'r');
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const why = code === 'ENOENT' ? 'does not exist' : `cannot be opened (${code ?? 'unknown'})`;
+    throw new ImageError('missing', `The func-image ${path} ${why}.`);
+  }
+}
+
+function readBeginning(fd: number, fileBytes: number): Uint8Array {
+  const first = readRange(fd, 0, Math.min(FIRST_BYTES, fileBytes));
+  const wanted = cfiHeaderBytes(first);
+  return wanted <= first.length ? first : readRange(fd, 0, Math.min(wanted, fileBytes));
+}
+
+function readRange(fd: number, offset: number, bytes: number): Uint8Array {
+  const target = new Uint8Array(bytes);
+  let done = 0;
+  while (done < bytes) {
+    const count = fs.readSync(fd, target, done, bytes - done, offset + done);
+    if (count === 0) break;
+    done += count;
+  }
+  return target.subarray(0, done);
+}
+
+function checkKernel(header: CfiHeader): void {
+  if (header.kernelAbi !== KERNEL_ABI || !sameBytes(header.kernelSchema, schemaDigest())) {
+    throw new ImageError(
+      'kernel',
+      'The func-image was made by another version of catavmm: build it again.',
+    );
+  }
+  if (header.parent !== null) {
+    throw new ImageError('parent', 'The func-image needs a parent image, which is not supported yet.');
+  }
+}
+
+let digest: Uint8Array | null = null;
+
+/** SHA-256 of the record schema: what an image's objects were written with. */
+export function schemaDigest(): Uint8Array {
+  if (digest === null) {
+    const words = schemaWords();
+    digest = sha256([new Uint8Array(words.buffer, words.byteOffset, words.byteLength)]);
+  }
+  return digest;
+}
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, index) => byte === b[index]);
+}
+
+function finish(
+  path: string,
+  fd: number,
+  header: CfiHeader,
+  frames: CfiSection,
+  region: Region,
+  identity: string,
+): OpenImage {
+  const whole = u8.subarray(region.address, region.address + frames.offset);
+  if (fs.readSync(fd, whole, 0, whole.length, 0) !== whole.length) {
+    throw new ImageError('truncated', 'The func-image was truncated while it was read.');
+  }
+  const piece = (kind: 'objects' | 'relations' | 'tables' | 'io'): Piece => {
+    const { offset, bytes } = findSection(header, kind);
+    const address = region.address + offset;
+    verifySection(kind, u8.subarray(address, address + bytes), header, sha256);
+    return { address, bytes };
+  };
+  const ioPiece = piece('io');
+  const image = {
+    path, fd, header, identity, region, frames,
+    objects: piece('objects'),
+    relations: piece('relations'),
+    tables: piece('tables'),
+    io: decodeIoTable(u8.subarray(ioPiece.address, ioPiece.address + ioPiece.bytes)),
+  };
+  checkStructure(image);
+  return image;
+}
+
+/** The linear check of records and page tables: nothing in them can be anything but what it says. */
+function checkStructure(image: OpenImage): void {
+  const { objects, relations, tables, header } = image;
+  const relocate = createRelocate(memory);
+  const words = schemaWords();
+  const scratchBytes = relocate.scratchBytes(objects.bytes);
+  const scratch = takeRegion(scratchBytes + words.byteLength + 8);
+  try {
+    const schema = scratch.address + Math.ceil(scratchBytes / 8) * 8;
+    u32.set(words, schema >> 2);
+    const fault = relocate.validate(
+      objects.address, objects.bytes, relations.address, relations.bytes / 8, schema, scratch.address,
+    );
+    if (fault !== null) {
+      throw new ImageError('objects', `The func-image's records are malformed: ${fault.sentence}.`);
+    }
+  } finally {
+    giveRegion(scratch);
+  }
+  const tree = {
+    tables: tables.address,
+    count: tables.bytes / PAGE_BYTES,
+    firstIndex: FIRST_GUEST_TABLE,
+  };
+  const fault = createMerge(memory).check(tree, TABLES_GPA / PAGE_BYTES, {
+    bankPfn: BANK_GPA / PAGE_BYTES,
+    bankFrames: 0,
+    basePfn: BASE_GPA / PAGE_BYTES,
+    baseFrames: header.memory.frames,
+  });
+  if (fault !== null) {
+    throw new ImageError('tables', `The func-image's page tables are malformed: ${fault.sentence}.`);
+  }
+}

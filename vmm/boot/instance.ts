@@ -1,0 +1,74 @@
+// A sandbox in the making: a zygote joined with a kernel, a console and a rootfs.
+import { HostRoot } from '../host/files.ts';
+import type { Kernel, KernelLimits } from '../kernel/kernel.ts';
+import { DEFAULT_LIMITS } from '../kernel/kernel.ts';
+import type { Ports } from '../kernel/ports.ts';
+import type { WaitableConsole } from './console.ts';
+import { makeCounters, type RunCounters } from './counters.ts';
+import { type FrameReader, makeGuestFrames } from './guest-frames.ts';
+import {
+  makeClock, makeEntropy, makeEvents, makeFpu, makeLowerFs, makeTableWindow, makeTranslations,
+} from './host-ports.ts';
+import { Runner } from './runner.ts';
+import { closeZygote, type Zygote } from './zygote.ts';
+import { closeLowerHandles } from '../kernel/vfs/lower.ts';
+
+export interface Instance {
+  readonly k: Kernel;
+  readonly zygote: Zygote;
+  readonly runner: Runner;
+  readonly console: WaitableConsole;
+  readonly counters: RunCounters;
+  readonly root: HostRoot;
+}
+
+export interface PortOptions {
+  zygote: Zygote;
+  console: WaitableConsole;
+  root: HostRoot;
+  onEvent: (kind: string, detail: string) => void;
+  /** For boots: frames of the image and how to read them. */
+  baseFrames: number;
+  readFrames: FrameReader | null;
+}
+
+/** The ports of a sandbox over `zygote`. */
+export function makePorts(options: PortOptions): Ports {
+  const { zygote } = options;
+  return {
+    frames: makeGuestFrames(zygote.machine, options.baseFrames, options.readFrames),
+    tables: makeTableWindow(zygote.tables.address),
+    translations: makeTranslations(zygote.stale),
+    lower: makeLowerFs(options.root),
+    console: options.console,
+    clock: makeClock(),
+    entropy: makeEntropy(),
+    events: makeEvents(options.onEvent),
+    fpu: makeFpu(zygote.machine),
+  };
+}
+
+/** Limits for a sandbox with `memoryBytes` of guest memory. */
+export function limitsFor(memoryBytes: number): KernelLimits {
+  return { ...DEFAULT_LIMITS, memoryBytes };
+}
+
+/** Joins a kernel with its zygote. */
+export function makeInstance(
+  k: Kernel,
+  zygote: Zygote,
+  console: WaitableConsole,
+  root: HostRoot,
+): Instance {
+  const counters = makeCounters();
+  const runner = new Runner(k, zygote.machine, zygote.stale, counters);
+  return { k, zygote, runner, console, counters, root };
+}
+
+/** Ends a sandbox: its records, machine and host descriptors. Idempotent. */
+export function closeInstance(instance: Instance): void {
+  closeLowerHandles(instance.k);
+  instance.k.arena.close();
+  instance.root.close(instance.root.fd);
+  closeZygote(instance.zygote);
+}

@@ -1,0 +1,57 @@
+// A zygote: a machine with its table window, ready and function-independent. Made before a request
+// comes; a run or boot gives it memory content and registers.
+import { type Region, giveRegion, takeRegion, u8 } from '../kernel/state/memory.ts';
+import { Machine } from '../machine/machine.ts';
+import type { CpuBaseline } from '../machine/cpu-baseline.ts';
+import { TABLE_WINDOW_BYTES } from '../machine/layout.ts';
+import { StaleTranslations } from '../machine/translations.ts';
+import { kvmSignalMask } from '../host/slice-timer.ts';
+
+export interface ZygoteOptions {
+  /** Guest memory limit (the bank's address space). */
+  memoryBytes: number;
+  /** Size class of the base window, 0 for a run without image. */
+  baseBytes: number;
+  baseline: CpuBaseline;
+}
+
+export interface Zygote {
+  readonly machine: Machine;
+  readonly tables: Region;
+  readonly stale: StaleTranslations;
+  readonly options: ZygoteOptions;
+}
+
+/** Size classes of base windows: a slot costs with its size, so images use the next larger one. */
+const BASE_CLASSES: readonly number[] = [64, 256, 1024, 4096].map((mib) => mib * 1024 * 1024);
+
+/** The base window for an image with `bytes` of frames. @throws RangeError above 4 GiB */
+export function baseClassOf(bytes: number): number {
+  const found = BASE_CLASSES.find((size) => size >= bytes);
+  if (found === undefined) throw new RangeError(`an image of ${bytes} bytes of memory is too large`);
+  return found;
+}
+
+/** @throws HostError when the host gives no machine */
+export function makeZygote(options: ZygoteOptions): Zygote {
+  const tables = takeRegion(TABLE_WINDOW_BYTES);
+  try {
+    const machine = new Machine({
+      bankBytes: options.memoryBytes,
+      baseBytes: options.baseBytes,
+      baseline: options.baseline,
+      tables: { bytes: u8.subarray(tables.address, tables.address + tables.bytes) },
+    });
+    machine.vcpu.setSignalMask(kvmSignalMask());
+    return { machine, tables, stale: new StaleTranslations(machine), options };
+  } catch (error) {
+    giveRegion(tables);
+    throw error;
+  }
+}
+
+/** Closes the machine and gives its memory back. */
+export function closeZygote(zygote: Zygote): void {
+  zygote.machine.close();
+  giveRegion(zygote.tables);
+}
