@@ -1,0 +1,144 @@
+// The table of system calls: the families' rows joined with the numbers of abi/ into a dense array.
+// It is data: dispatch, strace, `catavmm syscalls` and docs/syscalls.md all read it.
+//
+// Invariant: every number of x86-64 Linux has a row; a name no family has is in absent.ts.
+import { ENOSYS } from '../../abi/errno.ts';
+import { CATAVMM_BASE, CATAVMM_NUMBERS } from '../../abi/catavmm.ts';
+import { NR_SYSCALLS, SYSCALL_NUMBERS } from '../../abi/syscall-numbers.ts';
+import { absentCalls } from './absent.ts';
+import { type Family, missing, type Row } from './define.ts';
+import { SIGNATURES } from './names.ts';
+import { epollCalls } from './epoll.ts';
+import { eventfdCalls } from './eventfd.ts';
+import { pipeCalls } from './pipe.ts';
+import { pollCalls } from './poll.ts';
+import { signalfdCalls } from './signalfd.ts';
+import { socketCalls } from './socket.ts';
+import { timerfdCalls } from './timerfd.ts';
+
+/** A row with its place in the table. */
+export interface SyscallRow extends Row {
+  readonly nr: number;
+  readonly name: string;
+  /** The family's file, or 'absent'. */
+  readonly family: string;
+  /** Arguments as strace shows them: `fd:fd buf:ptr count:size`. See names.ts. */
+  readonly signature: string;
+}
+
+/** What `catavmm syscalls --json` prints. */
+export interface SyscallInfo {
+  readonly nr: number;
+  readonly name: string;
+  readonly family: string;
+  readonly support: 'full' | 'partial' | 'missing';
+  /** The errno of a missing call, by number; 0 otherwise. */
+  readonly errno: number;
+  readonly note: string;
+}
+
+/** Families by the name of their file. */
+export type Families = Readonly<Record<string, Family>>;
+
+const FAMILIES: Families = {
+  epoll: epollCalls,
+  eventfd: eventfdCalls,
+  pipe: pipeCalls,
+  poll: pollCalls,
+  signalfd: signalfdCalls,
+  socket: socketCalls,
+  timerfd: timerfdCalls,
+};
+
+const NO_ROW: Row = missing(ENOSYS, 'Not a system call of x86-64 Linux.');
+
+export class SyscallTable {
+  /** Linux's rows by number; numbers that Linux does not use have a row of ENOSYS without a name. */
+  readonly rows: readonly SyscallRow[];
+  /** Our own calls: number - CATAVMM_BASE is the index. */
+  readonly own: readonly SyscallRow[];
+
+  /**
+   * Joins families. A name that none has takes its row from `absent`, or is an ENOSYS.
+   * @throws when two families have one name, or a name is no system call
+   */
+  constructor(families: Families, absent: Family = {}) {
+    const byName = joinFamilies(families, absent);
+    this.rows = placeRows(byName, SYSCALL_NUMBERS, 0, NR_SYSCALLS);
+    this.own = placeRows(byName, CATAVMM_NUMBERS, CATAVMM_BASE, Object.keys(CATAVMM_NUMBERS).length);
+  }
+
+  /** The row of a number that a guest gave (u32). */
+  rowOf(nr: number): SyscallRow {
+    return this.rows[nr] ?? this.own[nr - CATAVMM_BASE] ?? unknownRow(nr);
+  }
+
+  /** Linux's and our rows that have a name, in the order of their numbers. */
+  named(): SyscallRow[] {
+    return [...this.rows, ...this.own].filter((row) => row.name !== '');
+  }
+}
+
+type NamedRow = readonly [family: string, row: Row];
+
+function joinFamilies(families: Families, absent: Family): Map<string, NamedRow> {
+  const byName: Map<string, NamedRow> = new Map();
+  for (const [family, calls] of Object.entries(families)) {
+    for (const [name, row] of Object.entries(calls)) {
+      const other = byName.get(name);
+      if (other !== undefined) throw new Error(`${name} is in ${other[0]}.ts and ${family}.ts`);
+      requireName(name, family);
+      byName.set(name, [family, row]);
+    }
+  }
+  for (const [name, row] of Object.entries(absent)) {
+    requireName(name, 'absent');
+    if (!byName.has(name)) byName.set(name, ['absent', row]);
+  }
+  return byName;
+}
+
+function requireName(name: string, family: string): void {
+  if (Object.hasOwn(SYSCALL_NUMBERS, name) || Object.hasOwn(CATAVMM_NUMBERS, name)) return;
+  throw new Error(`${family}.ts: ${name} is not a system call`);
+}
+
+function placeRows(
+  byName: ReadonlyMap<string, NamedRow>,
+  numbers: Readonly<Record<string, number>>,
+  first: number,
+  count: number,
+): SyscallRow[] {
+  const rows = Array.from({ length: count }, (_, index) => unknownRow(first + index));
+  for (const [name, nr] of Object.entries(numbers)) {
+    const [family, row] = byName.get(name) ?? ['', missing(ENOSYS, 'No row.')];
+    rows[nr - first] = makeRow(row, nr, name, family, SIGNATURES[name] ?? '');
+  }
+  return rows;
+}
+
+// All rows are built here so that they have one shape: the dispatcher reads one for each call.
+function makeRow(
+  row: Row,
+  nr: number,
+  name: string,
+  family: string,
+  signature: string,
+): SyscallRow {
+  const { support, handler, note, errno } = row;
+  return { support, handler, note, errno, nr, name, family, signature };
+}
+
+function unknownRow(nr: number): SyscallRow {
+  return makeRow(NO_ROW, nr, '', '', '');
+}
+
+/** The guest kernel's table. */
+export const syscallTable: SyscallTable = new SyscallTable(FAMILIES, absentCalls);
+
+/** Every call that Linux or catavmm has, for people and tools. */
+export function describeSyscalls(table: SyscallTable = syscallTable): SyscallInfo[] {
+  return table.named().map(({ nr, name, family, support, errno, note }) => {
+    return { nr, name, family, support, errno, note };
+  });
+}
