@@ -135,4 +135,6 @@ export interface Ports {
   entropy: EntropyPort;
   events: EventPort;
   fpu: FpuPort;
+  /** Text of /proc/cpuinfo for the one CPU that the guest sees; a minimal one unless given. */
+  cpuInfo?: string;
 }
