@@ -29,8 +29,10 @@ export function makeDentry(
   const dentry = k.arena.make(Dentry);
   dentry.name = makeBytes(k.arena, name);
   if (inode !== null) dentry.inode = holdInode(inode);
-  if (parent !== null) attachDentry(k, dentry, parent);
-  k.vfs.unused.add(dentry);
+  if (parent !== null) {
+    attachDentry(k, dentry, parent);
+    k.vfs.unused.add(dentry);
+  }
   return dentry;
 }
 

@@ -4,15 +4,15 @@
 import { EBADF, EMFILE } from '../../abi/errno.ts';
 import { RLIMIT_NOFILE } from '../../abi/resource.ts';
 import type { Kernel } from '../kernel.ts';
-import type { Process } from '../records/task.ts';
-import { FdTable, type File, FileSlots } from '../records/vfs.ts';
+import { FdTable, type File, FILE_PATH, FileSlots } from '../records/vfs.ts';
 import { growTable, growWords, makeWords } from '../state/containers.ts';
 import { f64 } from '../state/memory.ts';
-import { Process as ProcessKind } from '../records/task.ts';
+import { Process } from '../records/task.ts';
 import { dropFile } from './file.ts';
+import { dropProcessLocks } from './locks.ts';
 
 const FIRST_CAPACITY = 64;
-const LIMITS = ProcessKind.offset('limits');
+const LIMITS = Process.offset('limits');
 
 /** An empty table. */
 export function makeFdTable(k: Kernel): FdTable {
@@ -81,8 +81,17 @@ export function removeFd(table: FdTable, fd: number): File | null {
 export function closeFd(k: Kernel, process: Process, fd: number): number {
   const file = removeFd(process.fds, fd);
   if (file === null) return -EBADF;
-  dropFile(k, file);
+  closeFile(k, process, file);
   return 0;
+}
+
+/** What closing a descriptor does to the file it led to: POSIX locks end with any descriptor. */
+export function closeFile(k: Kernel, process: Process, file: File): void {
+  const { inode } = file;
+  if (inode !== null && inode.locks !== null && file.kind !== FILE_PATH) {
+    dropProcessLocks(k, inode, process);
+  }
+  dropFile(k, file);
 }
 
 /** Closes what execve closes. */

@@ -3,11 +3,13 @@
 // Ownership: File.refs counts descriptors and kernel uses (a message that carries it). A file holds one
 // reference of its inode and of its dentry. The last drop releases everything.
 import type { Kernel } from '../kernel.ts';
-import { Dentry, File, type Inode } from '../records/vfs.ts';
+import { type Dentry, File, FILE_PATH, type Inode } from '../records/vfs.ts';
 import type { Task } from '../records/task.ts';
+import { epollFileGone } from '../ipc/epoll.ts';
 import { dropDentry, holdDentry } from './dentry.ts';
 import { opsOf } from './file-ops.ts';
 import { dropInode, holdInode } from './inode.ts';
+import { dropFileLocks } from './locks.ts';
 
 /**
  * A new description with one reference, which the caller owns (installFd takes it over).
@@ -34,8 +36,14 @@ export function setFilePlace(
   if (dentry !== null) file.dentry = holdDentry(k, dentry);
 }
 
-/** The file behind `fd` of the task's process, or null (EBADF). */
+/** The file behind `fd`, or null (EBADF); an O_PATH descriptor is none. Linux: fdget. */
 export function getFile(task: Task, fd: number): File | null {
+  const file = task.process.fds.slots.get(fd);
+  return file === null || file.kind === FILE_PATH ? null : file;
+}
+
+/** The file behind `fd`, O_PATH descriptors included, or null (EBADF). Linux: fdget_raw. */
+export function getRawFile(task: Task, fd: number): File | null {
   return task.process.fds.slots.get(fd);
 }
 
@@ -49,6 +57,8 @@ export function holdFile(file: File): File {
 export function dropFile(k: Kernel, file: File): void {
   file.refs--;
   if (file.refs > 0) return;
+  if (file.epollItems !== null) epollFileGone(k, file);
+  if (file.inode !== null && file.inode.locks !== null) dropFileLocks(k, file.inode, file);
   opsOf(file).release?.(k, file);
   const { inode, dentry, content } = file;
   k.arena.free(file);

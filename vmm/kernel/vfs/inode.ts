@@ -5,6 +5,7 @@
 import type { Kernel } from '../kernel.ts';
 import { dropInodePages } from '../mm/page-cache.ts';
 import { Inode } from '../records/vfs.ts';
+import { wake } from '../task/block.ts';
 import { realtime } from '../time/clock.ts';
 
 /** A new inode with no references, nlink 1, times of now. `mode` includes the type bits. */
@@ -44,6 +45,15 @@ function freeInode(k: Kernel, inode: Inode): void {
     k.vfs.handles.delete(inode.serial);
   }
   dropInodePages(k, inode);
+  for (let lock = inode.locks; lock !== null;) {
+    const { next } = lock;
+    k.arena.free(lock);
+    lock = next;
+  }
+  if (inode.lockQueue !== null) {
+    wake(k, inode.lockQueue);
+    k.arena.free(inode.lockQueue);
+  }
   const { lowerPath, target, xattrs, pages } = inode;
   inode.pages = null;
   for (const part of [lowerPath, target, xattrs, pages]) {

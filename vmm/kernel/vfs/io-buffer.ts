@@ -95,6 +95,37 @@ export function userBuffer(k: Kernel, gva: number, bytes: number): IoBuffer {
   return new UserBuffer(k, [{ gva, bytes: count }], count);
 }
 
+class LimitedBuffer implements IoBuffer {
+  readonly #inner: IoBuffer;
+  #left: number;
+
+  constructor(inner: IoBuffer, most: number) {
+    this.#inner = inner;
+    this.#left = most;
+  }
+
+  get remaining(): number {
+    return Math.min(this.#left, this.#inner.remaining);
+  }
+
+  put(source: Uint8Array): number {
+    const done = this.#inner.put(source.subarray(0, Math.min(source.length, this.#left)));
+    this.#left -= done;
+    return done;
+  }
+
+  take(target: Uint8Array): number {
+    const done = this.#inner.take(target.subarray(0, Math.min(target.length, this.#left)));
+    this.#left -= done;
+    return done;
+  }
+}
+
+/** The first `most` bytes of another buffer. */
+export function limitBuffer(inner: IoBuffer, most: number): IoBuffer {
+  return new LimitedBuffer(inner, most);
+}
+
 /** A kernel buffer as source or destination. Ownership: `data` is used in place. */
 export function kernelBuffer(data: Uint8Array): IoBuffer {
   return new KernelBuffer(data);

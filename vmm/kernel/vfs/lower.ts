@@ -67,6 +67,12 @@ export function isSameFile(inode: Inode, stat: LowerStat): boolean {
     stat.mtimeNsec === inode.lowerMtimeNsec;
 }
 
+/** Closes every host handle; they are opened again when needed. */
+export function closeLowerHandles(k: Kernel): void {
+  for (const handle of k.vfs.handles.values()) k.ports.lower.close(handle);
+  k.vfs.handles.clear();
+}
+
 function closeOldest(k: Kernel): void {
   const oldest = k.vfs.handles.entries().next().value;
   if (oldest === undefined) return;

@@ -1,0 +1,60 @@
+// What stat(2) says about identity: inode and device numbers, the same over save and restore, also after
+// a rename and after the first write.
+import { S_IFLNK, S_IFMT } from '../../abi/stat.ts';
+import { type Dentry, FS_ANON, FS_DEV, FS_OVERLAY, FS_PROC, FS_SYS, type Inode } from '../records/vfs.ts';
+
+/** Files of the upper layer count from here, above any inode number of the lower layer. */
+const UPPER_INO_BASE = 2 ** 40;
+
+/** Device numbers of the file systems that are ours: anonymous devices 0:0xfff01 and up. */
+const DEVICES: ReadonlyMap<number, number> = new Map([
+  [FS_OVERLAY, 0xfff0_0001],
+  [FS_PROC, 0xfff0_0002],
+  [FS_DEV, 0xfff0_0003],
+  [FS_SYS, 0xfff0_0004],
+  [FS_ANON, 0xfff0_0005],
+]);
+
+/** st_ino. */
+export function inodeNumber(inode: Inode): number {
+  if (inode.fs !== FS_OVERLAY) return inode.serial;
+  return inode.lowerPath !== null ? inode.lowerIno : UPPER_INO_BASE + inode.serial;
+}
+
+/** st_dev. Upper files took their directory's (namespace.ts). */
+export function deviceNumber(inode: Inode): number {
+  if (inode.fs === FS_OVERLAY && inode.lowerDev !== 0) return inode.lowerDev;
+  return DEVICES.get(inode.fs) ?? 0;
+}
+
+/** Linux: new_decode_dev. */
+export function majorOf(device: number): number {
+  return (device >>> 8) & 0xfff;
+}
+
+export function minorOf(device: number): number {
+  return (device & 0xff) | ((device >>> 12) & 0xfff00);
+}
+
+/** st_blocks: as if every page up to the end were there. */
+export function blockCount(inode: Inode): number {
+  if ((inode.mode & S_IFMT) === S_IFLNK || inode.fs === FS_PROC || inode.fs === FS_SYS) return 0;
+  return Math.ceil(inode.bytes / 4096) * 8;
+}
+
+/** st_blksize. */
+export function blockBytes(inode: Inode): number {
+  return inode.fs === FS_PROC ? 1024 : 4096;
+}
+
+/** d_type of getdents64(2). */
+export function directoryType(mode: number): number {
+  return (mode & S_IFMT) >> 12;
+}
+
+/** The inode a name shows: that of what is mounted on it. */
+export function visibleInode(dentry: Dentry): Inode | null {
+  let at = dentry;
+  while (at.mounted !== null) at = at.mounted;
+  return at.inode;
+}

@@ -1,0 +1,176 @@
+// /proc/<pid>, /proc/<pid>/task/<tid>: the directories, and the links out of them.
+import { EACCES, ENOENT } from '../../../abi/errno.ts';
+import { O_ACCMODE, O_CLOEXEC, O_RDONLY, O_WRONLY } from '../../../abi/fcntl.ts';
+import type { Kernel } from '../../kernel.ts';
+import type { Dentry, File } from '../../records/vfs.ts';
+import { isCloseOnExec } from '../fd-table.ts';
+import { inodeNumber } from '../inode-number.ts';
+import { displayPath, fileName } from '../path-name.ts';
+import {
+  defineGenerator, type GeneratedEntry, type GeneratedRef, type Generator, type MagicTarget,
+  staticDirectory,
+} from './generated.ts';
+import { GEN } from './ids.ts';
+import { procProcess, procTask } from './target-process.ts';
+
+const COMMON: Readonly<Record<string, number>> = {
+  auxv: GEN.auxv,
+  cgroup: GEN.cgroup,
+  cmdline: GEN.cmdline,
+  comm: GEN.comm,
+  cwd: GEN.cwd,
+  environ: GEN.environ,
+  exe: GEN.exe,
+  fd: GEN.fdDir,
+  fdinfo: GEN.fdinfoDir,
+  gid_map: GEN.gidMap,
+  io: GEN.io,
+  limits: GEN.limits,
+  loginuid: GEN.loginuid,
+  maps: GEN.maps,
+  mountinfo: GEN.mountinfo,
+  mounts: GEN.mounts,
+  oom_score: GEN.oomScore,
+  oom_score_adj: GEN.oomScoreAdj,
+  personality: GEN.personality,
+  root: GEN.root,
+  setgroups: GEN.setgroups,
+  smaps: GEN.smaps,
+  smaps_rollup: GEN.smapsRollup,
+  stat: GEN.stat,
+  statm: GEN.statm,
+  status: GEN.status,
+  uid_map: GEN.uidMap,
+  wchan: GEN.wchan,
+};
+
+function hasProcess(k: Kernel, pid: number): boolean {
+  return procProcess(k)?.pid === pid || procTask(k, pid) !== null;
+}
+
+defineGenerator(GEN.pidDir, {
+  ...staticDirectory({ ...COMMON, task: GEN.taskDir }),
+  exists: hasProcess,
+});
+defineGenerator(GEN.tidDir, { ...staticDirectory(COMMON), exists: hasProcess });
+
+/** A positive decimal number without leading zeroes, or -1. */
+export function parseNumber(name: string): number {
+  return /^(0|[1-9][0-9]{0,9})$/.test(name) ? Number(name) : -1;
+}
+
+defineGenerator(GEN.taskDir, {
+  mode: 0o40555,
+  child: (k, _argument, name) => {
+    const tid = parseNumber(name);
+    return procTask(k, tid)?.tid === tid ? { generator: GEN.tidDir, argument: tid } : null;
+  },
+  list: (k) => {
+    const listed: GeneratedEntry[] = [];
+    const tasks = procProcess(k)?.tasks;
+    for (let index = 0; tasks !== undefined && index < tasks.length; index++) {
+      const tid = tasks.get(index)?.tid;
+      if (tid === undefined) continue;
+      listed.push({ name: String(tid), generator: GEN.tidDir, argument: tid });
+    }
+    return listed;
+  },
+});
+
+function fileAt(k: Kernel, fd: number): File | null {
+  return procProcess(k)?.fds.slots.get(fd) ?? null;
+}
+
+/** /proc/<pid>/fd and fdinfo: one child for each descriptor. */
+function descriptorDirectory(mode: number, generator: number): Generator {
+  const child = (k: Kernel, _argument: number, name: string): GeneratedRef | null => {
+    const fd = parseNumber(name);
+    return fd >= 0 && fileAt(k, fd) !== null ? { generator, argument: fd } : null;
+  };
+  const list = (k: Kernel): GeneratedEntry[] => {
+    const listed: GeneratedEntry[] = [];
+    const slots = procProcess(k)?.fds.slots;
+    for (let fd = 0; slots !== undefined && fd < slots.length; fd++) {
+      if (slots.get(fd) !== null) listed.push({ name: String(fd), generator, argument: fd });
+    }
+    return listed;
+  };
+  return { mode, child, list };
+}
+
+defineGenerator(GEN.fdDir, descriptorDirectory(0o40500, GEN.fdLink));
+defineGenerator(GEN.fdinfoDir, descriptorDirectory(0o40555, GEN.fdinfo));
+
+function hasDescriptor(k: Kernel, fd: number): boolean {
+  return fileAt(k, fd) !== null;
+}
+
+defineGenerator(GEN.fdLink, {
+  mode: 0o120700,
+  bytes: 64,
+  exists: hasDescriptor,
+  link: (k, fd) => {
+    const process = procProcess(k);
+    const file = fileAt(k, fd);
+    return process === null || file === null ? -ENOENT : fileName(k, process, file);
+  },
+  target: (k, fd) => {
+    const file = fileAt(k, fd);
+    return file === null ? -ENOENT : { dentry: file.dentry, file };
+  },
+});
+
+/** Permissions of /proc/<pid>/fd/N: what the descriptor may do. */
+export function descriptorMode(k: Kernel, fd: number): number {
+  const file = fileAt(k, fd);
+  if (file === null) return 0o120000;
+  const access = file.flags & O_ACCMODE;
+  return 0o120100 | (access !== O_WRONLY ? 0o400 : 0) | (access !== O_RDONLY ? 0o200 : 0);
+}
+
+defineGenerator(GEN.fdinfo, {
+  mode: 0o100444,
+  exists: hasDescriptor,
+  text: (k, fd) => {
+    const file = fileAt(k, fd);
+    const fds = procProcess(k)?.fds;
+    if (file === null || fds === undefined) return -ENOENT;
+    const flags = file.flags | (isCloseOnExec(fds, fd) ? O_CLOEXEC : 0);
+    const position = Math.max(file.position, 0);
+    const ino = file.inode === null ? 0 : inodeNumber(file.inode);
+    const mount = 20 + (file.inode?.fs ?? 0);
+    return `pos:\t${position}\nflags:\t0${flags.toString(8)}\nmnt_id:\t${mount}\nino:\t${ino}\n`;
+  },
+});
+
+/** A link to a place in the tree: exe, cwd, root. */
+function placeLink(find: (k: Kernel) => Dentry | null): Generator {
+  return {
+    mode: 0o120777,
+    link: (k) => {
+      const process = procProcess(k);
+      const dentry = find(k);
+      return process === null || dentry === null ? -ENOENT : displayPath(process, dentry);
+    },
+    target: (k): MagicTarget | number => {
+      const dentry = find(k);
+      return dentry === null ? -ENOENT : { dentry, file: null };
+    },
+  };
+}
+
+defineGenerator(GEN.exe, placeLink((k) => procProcess(k)?.exe ?? null));
+defineGenerator(GEN.cwd, placeLink((k) => procProcess(k)?.cwd ?? null));
+defineGenerator(GEN.root, placeLink((k) => procProcess(k)?.root ?? null));
+
+defineGenerator(GEN.self, {
+  mode: 0o120777,
+  link: (k) => String(procProcess(k)?.pid ?? -EACCES),
+});
+defineGenerator(GEN.threadSelf, {
+  mode: 0o120777,
+  link: (k) => {
+    const pid = procProcess(k)?.pid ?? 0;
+    return `${pid}/task/${k.current?.tid ?? pid}`;
+  },
+});

@@ -1,0 +1,143 @@
+// Removing names: unlink and rmdir. A name that the lower layer has too leaves a whiteout: a pinned
+// dentry without inode.
+import {
+  EBUSY, EINVAL, EISDIR, ENOENT, ENOTDIR, ENOTEMPTY, EPERM,
+} from '../../abi/errno.ts';
+import { S_ISDIR, S_ISVTX } from '../../abi/stat.ts';
+import type { Kernel } from '../kernel.ts';
+import type { Process } from '../records/task.ts';
+import { type Dentry, FS_OVERLAY, type Inode } from '../records/vfs.ts';
+import { lookupChild } from './child.ts';
+import { deleteDentry, findChild, makeDentry, pinDentry } from './dentry.ts';
+import { touchChanged, touchModified } from './inode.ts';
+import { beginWalk, LAST_DOT, LAST_DOTDOT, LAST_NAME, LAST_ROOT } from './lookup.ts';
+import { mayChange } from './namespace.ts';
+import { isOwner } from './permission.ts';
+
+/** unlink(2). */
+export function unlinkAt(k: Kernel, process: Process, dirfd: number, path: Uint8Array): number {
+  const walk = beginWalk(k, process, dirfd, path);
+  if (typeof walk === 'number') return walk;
+  const error = walk.parent();
+  if (error !== 0) return error;
+  if (walk.last !== LAST_NAME) return -EISDIR;
+  const dentry = findVictim(k, walk.at, walk.name);
+  if (typeof dentry === 'number') return dentry;
+  const inode = dentry.inode as Inode;
+  if (walk.trailingSlash) return S_ISDIR(inode.mode) ? -EISDIR : -ENOTDIR;
+  const refused = mayRemove(process, walk.at, inode);
+  if (refused !== 0) return refused;
+  if (S_ISDIR(inode.mode)) return -EISDIR;
+  if (dentry.mounted !== null) return -EBUSY;
+  removeName(k, dentry);
+  return 0;
+}
+
+/** rmdir(2). */
+export function removeDirectory(
+  k: Kernel,
+  process: Process,
+  dirfd: number,
+  path: Uint8Array,
+): number {
+  const walk = beginWalk(k, process, dirfd, path);
+  if (typeof walk === 'number') return walk;
+  const error = walk.parent();
+  if (error !== 0) return error;
+  if (walk.last === LAST_DOTDOT) return -ENOTEMPTY;
+  if (walk.last === LAST_DOT) return -EINVAL;
+  if (walk.last === LAST_ROOT) return -EBUSY;
+  const dentry = findVictim(k, walk.at, walk.name);
+  if (typeof dentry === 'number') return dentry;
+  const inode = dentry.inode as Inode;
+  const refused = mayRemove(process, walk.at, inode);
+  if (refused !== 0) return refused;
+  if (!S_ISDIR(inode.mode)) return -ENOTDIR;
+  if (dentry.mounted !== null) return -EBUSY;
+  const filled = checkEmpty(k, dentry);
+  if (filled !== 0) return filled;
+  removeName(k, dentry);
+  return 0;
+}
+
+function findVictim(k: Kernel, parent: Dentry, name: Uint8Array): Dentry | number {
+  const found = lookupChild(k, parent, name);
+  if (typeof found === 'number') return found;
+  return found === null || found.inode === null ? -ENOENT : found;
+}
+
+/** Linux: may_delete, without the type checks. 0 or -errno. */
+export function mayRemove(process: Process, parent: Dentry, victim: Inode): number {
+  const error = mayChange(process, parent);
+  if (error !== 0) return error;
+  const dir = parent.inode as Inode;
+  const isSticky = (dir.mode & S_ISVTX) !== 0;
+  return isSticky && !isOwner(process, victim) && !isOwner(process, dir) ? -EPERM : 0;
+}
+
+/** 0 when the directory has no entries in either layer, -ENOTEMPTY, or the lower layer's error. */
+export function checkEmpty(k: Kernel, dentry: Dentry): number {
+  for (let child = dentry.firstChild; child !== null; child = child.nextSibling) {
+    if (child.inode !== null) return -ENOTEMPTY;
+  }
+  const dir = dentry.inode as Inode;
+  if (dir.fs !== FS_OVERLAY || dir.lowerPath === null) return 0;
+  const entries = k.ports.lower.list(dir.lowerPath.data.slice());
+  if (typeof entries === 'number') return entries === -ENOENT ? 0 : entries;
+  for (const { name } of entries) {
+    if (!isDots(name) && findChild(k, dentry, name) === null) return -ENOTEMPTY;
+  }
+  return 0;
+}
+
+/** `.` or `..`. */
+export function isDots(name: Uint8Array): boolean {
+  if (name[0] !== 0x2e) return false;
+  return name.length === 1 || (name.length === 2 && name[1] === 0x2e);
+}
+
+/** Takes the name away and counts the link off. Preconditions: all checks are done. */
+export function removeName(k: Kernel, dentry: Dentry): void {
+  const parent = dentry.parent as Dentry;
+  const inode = dentry.inode as Inode;
+  const dir = parent.inode as Inode;
+  pinDentry(k, parent);
+  if (S_ISDIR(inode.mode)) {
+    inode.nlink = 0;
+    dir.nlink = Math.max(dir.nlink - 1, 0);
+  } else {
+    inode.nlink = Math.max(inode.nlink - 1, 0);
+  }
+  touchChanged(k, inode);
+  touchModified(k, dir);
+  vacate(k, dentry);
+}
+
+/** Empties the dentry's place: a whiteout stays where the lower layer has that name. */
+export function vacate(k: Kernel, dentry: Dentry): void {
+  const parent = dentry.parent as Dentry;
+  const { inLower } = dentry;
+  const name = dentry.name.data.slice();
+  dropChildren(k, dentry);
+  // The parent is held over the moment in which it may have no children.
+  parent.refs++;
+  deleteDentry(k, dentry);
+  if (inLower) leaveWhiteout(k, parent, name);
+  parent.refs--;
+}
+
+/** Marks a name of the lower layer as removed. Preconditions: `parent` has no dentry of that name. */
+export function leaveWhiteout(k: Kernel, parent: Dentry, name: Uint8Array): void {
+  const whiteout = makeDentry(k, parent, name, null);
+  whiteout.inLower = true;
+  pinDentry(k, whiteout);
+}
+
+/** Frees the negative dentries of a directory that goes. */
+function dropChildren(k: Kernel, dentry: Dentry): void {
+  for (let child = dentry.firstChild; child !== null;) {
+    const next: Dentry | null = child.nextSibling;
+    if (child.inode === null) deleteDentry(k, child);
+    child = next;
+  }
+}
