@@ -199,8 +199,10 @@ export interface Task extends Rec {
   entryFlags: number;
   /** Set while the kernel has handed it to the vCPU. */
   onCpu: boolean;
-  /** waitDeadlineNs of a call interrupted with ERESTART_RESTARTBLOCK (signal/restart.ts). */
+  /** Deadline of a call that is to be made again with the time left, and its address
+   * (signal/restart.ts); 0 = none. */
   restartDeadlineNs: number;
+  restartRip: number;
   /** Last exception, as sigcontext shows it: vector, error code, CR2. */
   faultVector: number;
   faultError: number;
@@ -244,6 +246,7 @@ export const Task: Kind<Task> = kind<Task>(KIND.task, 'Task', {
   entryFlags: fU32,
   onCpu: nosave(fBool),
   restartDeadlineNs: fNum,
+  restartRip: fNum,
   faultVector: fU32,
   faultError: fU32,
   faultAddress: fNum,

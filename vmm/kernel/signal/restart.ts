@@ -8,10 +8,9 @@
 //   ERESTART_RESTARTBLOCK 516  again, with the time left  EINTR
 //
 // "With the time left": Linux leaves a restart block for restart_syscall(2). Here block() keeps the
-// absolute deadline in Task.restartDeadlineNs, and it becomes Task.waitDeadlineNs of the new call, which
-// sees a deadline that is set already and does not compute another.
-//
-// Invariant: outside of a call, waitDeadlineNs is not 0 only between such a restart and the call itself.
+// absolute deadline in Task.restartDeadlineNs; the call is made again as it was, computes a new deadline,
+// and block() replaces it by the kept one. restartRip tells whether the thread still stands before
+// that call: if it is elsewhere, the call has been made without waiting and the deadline is void.
 import { EINTR } from '../../abi/errno.ts';
 import { SA_RESTART } from '../../abi/signal.ts';
 import { Task } from '../records/task.ts';
@@ -45,23 +44,20 @@ export function wasInterrupted(task: Task): boolean {
  */
 export function settleCall(task: Task, handlerFlags: number | null): void {
   if (task.syscall < 0) {
-    if (handlerFlags !== null && task.waitDeadlineNs !== 0) abandonRestart(task);
+    if (task.restartDeadlineNs !== 0) settleRestart(task, handlerFlags !== null);
     return;
   }
-  const restarts = wasInterrupted(task) && mayRestart(-callResult(task), handlerFlags);
-  const deadlineNs = callResult(task) === -ERESTART_RESTARTBLOCK ? task.restartDeadlineNs : 0;
-  if (restarts) {
+  const code = wasInterrupted(task) ? -callResult(task) : 0;
+  if (code !== 0 && mayRestart(code, handlerFlags)) {
     setReg(task, REG.rip, getReg(task, REG.rip) - SYSCALL_BYTES);
     setReg(task, REG.rax, task.syscall);
-  } else if (wasInterrupted(task)) {
-    setReg(task, REG.rax, -EINTR);
+    if (code === ERESTART_RESTARTBLOCK) task.restartRip = getReg(task, REG.rip);
+    else task.restartDeadlineNs = 0;
+  } else {
+    if (code !== 0) setReg(task, REG.rax, -EINTR);
+    task.restartDeadlineNs = 0;
   }
   task.syscall = -1;
-  task.waitDeadlineNs = restarts ? deadlineNs : 0;
-  task.waitProgress = 0;
-  task.waitState = 0;
-  task.waitArgument = 0;
-  task.restartDeadlineNs = 0;
 }
 
 function mayRestart(code: number, handlerFlags: number | null): boolean {
@@ -69,9 +65,15 @@ function mayRestart(code: number, handlerFlags: number | null): boolean {
   return code === ERESTARTSYS && (handlerFlags & SA_RESTART) !== 0;
 }
 
-/** A handler runs before the restarted call was made again: the call fails with EINTR after all. */
-function abandonRestart(task: Task): void {
-  setReg(task, REG.rip, getReg(task, REG.rip) + SYSCALL_BYTES);
-  setReg(task, REG.rax, -EINTR);
-  task.waitDeadlineNs = 0;
+/** The thread stands before the restarted call, or has made it already. */
+function settleRestart(task: Task, runsHandler: boolean): void {
+  const isBefore = getReg(task, REG.rip) === task.restartRip;
+  if (isBefore && !runsHandler) return;
+  if (isBefore) {
+    // A handler runs before the call was made again: it fails with EINTR after all.
+    setReg(task, REG.rip, task.restartRip + SYSCALL_BYTES);
+    setReg(task, REG.rax, -EINTR);
+  }
+  task.restartDeadlineNs = 0;
+  task.restartRip = 0;
 }

@@ -7,6 +7,7 @@
 import {
   SI_TIMER, SI_TKILL, SI_USER, SIGBUS, SIGCHLD, SIGFPE, SIGILL, SIGIO, SIGSEGV, SIGTRAP, SI_KERNEL,
 } from '../../abi/signal.ts';
+import { readUsize } from '../../abi/layout.ts';
 import {
   Siginfo, SiginfoChild, SiginfoFault, SiginfoPoll, SiginfoTimer,
 } from '../../abi/struct-signal.ts';
@@ -49,13 +50,14 @@ function encodeKernelInfo(info: SignalInfo, view: DataView, at: number): void {
 
 /** Reads the siginfo_t that a guest passes to rt_sigqueueinfo(2). `signal` replaces si_signo. */
 export function decodeSiginfo(view: DataView, at: number, signal: number): SignalInfo {
+  const isChild = signal === SIGCHLD;
   return {
     signal,
     errno: Siginfo.si_errno.get(view, at),
     code: Siginfo.si_code.get(view, at),
     pid: Siginfo.si_pid.get(view, at) >>> 0,
     uid: Siginfo.si_uid.get(view, at),
-    value: 0,
+    value: isChild ? SiginfoChild.si_status.get(view, at) : readUsize(view, at + 16),
     sigval: Siginfo.si_value.get(view, at),
   };
 }

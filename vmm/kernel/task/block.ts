@@ -27,8 +27,9 @@ export function block(
   queues: readonly WaitQueue[],
   interruption: number = ERESTARTSYS,
 ): number {
+  if (task.restartDeadlineNs !== 0) resumeDeadline(task);
   if (hasDeliverableSignal(task)) {
-    // The deadline outlives the interruption: signal/restart.ts gives it back to the restarted call.
+    // The deadline outlives the interruption, for the call may be restarted (signal/restart.ts).
     if (interruption === ERESTART_RESTARTBLOCK) task.restartDeadlineNs = task.waitDeadlineNs;
     return -interruption;
   }
@@ -102,6 +103,15 @@ export function removeWaiters(k: Kernel, task: Task): void {
     removeWaiter(k, waiter);
     waiter = next;
   }
+}
+
+/** A restarted call has computed a new deadline; the one of its first life counts. */
+function resumeDeadline(task: Task): void {
+  if (task.waitDeadlineNs !== 0) {
+    task.waitDeadlineNs = Math.min(task.waitDeadlineNs, task.restartDeadlineNs);
+  }
+  task.restartDeadlineNs = 0;
+  task.restartRip = 0;
 }
 
 function armWakeTimer(k: Kernel, task: Task): void {
