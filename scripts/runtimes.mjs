@@ -6,12 +6,13 @@
 //   { "node": { "path": …, "version": … }, "bun": …, "deno": … }
 
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { existsSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { root } from './install.mjs';
 
 const modules = join(root, 'node_modules');
+const binDirectory = join(modules, '.bin');
 
 /** Paths below node_modules/<scope>/<package>/ for every installed platform package. */
 function inPlatformPackages(scope, prefix, file) {
@@ -57,22 +58,20 @@ export function runsSource(nodeVersion) {
   return major > 22 || (major === 22 && minor >= 18);
 }
 
-/** A directory for the front of PATH in which node, bun, bunx and deno are the found binaries. */
-export function makeBinDirectory(runtimes) {
-  const directory = join(modules, '.cache/catavmm-bin');
-  mkdirSync(directory, { recursive: true });
-  const links = {
-    node: runtimes.node.path,
-    bun: runtimes.bun.path,
-    bunx: runtimes.bun.path,
-    deno: runtimes.deno.path,
-  };
-  for (const [name, target] of Object.entries(links)) {
-    const path = join(directory, name);
-    rmSync(path, { force: true });
-    symlinkSync(target, path);
+/** Makes `npx bun`, `npx bunx` and `npx deno` work also where install scripts were blocked. */
+export function linkBinaries(runtimes) {
+  const targets = { bun: runtimes.bun.path, bunx: runtimes.bun.path, deno: runtimes.deno.path };
+  for (const [name, target] of Object.entries(targets)) {
+    const link = join(binDirectory, name);
+    if (readVersion(link) !== undefined) continue;
+    rmSync(link, { force: true });
+    symlinkSync(target, link);
   }
-  return directory;
+}
+
+/** PATH on which `node`, `bun`, `bunx` and `deno` are the binaries that were found. */
+export function makePath(runtimes) {
+  return [binDirectory, dirname(runtimes.node.path), process.env.PATH].join(delimiter);
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) console.log(JSON.stringify(findRuntimes()));

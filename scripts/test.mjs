@@ -10,7 +10,7 @@ import { availableParallelism } from 'node:os';
 import { styleText } from 'node:util';
 import { build } from './build.mjs';
 import { ensureInstalled } from './install.mjs';
-import { findRuntimes, makeBinDirectory, runsSource } from './runtimes.mjs';
+import { findRuntimes, linkBinaries, makePath, runsSource } from './runtimes.mjs';
 import { runFile, stopAll } from './test-file.mjs';
 import { listTests } from './test-plan.mjs';
 
@@ -150,6 +150,7 @@ async function main() {
   const started = Date.now();
   ensureInstalled();
   const runtimes = findRuntimes();
+  linkBinaries(runtimes);
   const buildFailures = tryBuild(options.build);
   const { filters, only } = options;
   const isChosen = ({ path }) => filters.length === 0 || filters.some((f) => path.includes(f));
@@ -158,7 +159,7 @@ async function main() {
   const legs = listLegs(runtimes, only);
   const env = {
     ...process.env,
-    PATH: `${makeBinDirectory(runtimes)}:${process.env.PATH}`,
+    PATH: makePath(runtimes),
     CATAVMM_TEST_RUNTIMES: JSON.stringify(runtimes),
     DENO_NO_UPDATE_CHECK: '1',
   };
