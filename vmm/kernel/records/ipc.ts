@@ -110,11 +110,19 @@ export interface Socket extends Rec {
   domain: number;
   type: number;
   protocol: number;
-  /** Connected peer; null when closed or not connected. */
+  /** TCP_CLOSE, TCP_ESTABLISHED or TCP_LISTEN (abi/socket.ts), as Linux uses them for AF_UNIX. */
+  state: number;
+  /** The open file, and each socket whose `peer` this is. */
+  refs: number;
+  /** Its file is gone. */
+  isClosed: boolean;
+  /** Connected peer, also when it is closed; for datagrams where they go by default. */
   peer: Socket | null;
   /** Received, not yet read. */
   firstMessage: SocketMessage | null;
   lastMessage: SocketMessage | null;
+  messageCount: number;
+  /** What the received messages cost (bytes and overhead); counted against the sender's sendLimit. */
   queuedBytes: number;
   /** SHUT_RD = bit 0, SHUT_WR = bit 1. */
   shutdown: number;
@@ -122,11 +130,27 @@ export interface Socket extends Rec {
   hungUp: boolean;
   sendLimit: number;
   receiveLimit: number;
+  /** SO_ERROR, a positive errno; reading it clears it. */
   error: number;
   serial: number;
-  /** Bound name (AF_UNIX) or null. */
+  /** Name as sun_path has it, without a path's NUL; null when it has none. */
   name: Bytes | null;
+  /** Found by its name: accepted sockets have their listener's name, but are not. */
+  isBound: boolean;
+  /** What a bound path leads to; null for abstract names. */
+  inode: Inode | null;
+  /** SO_* switches, see ipc/socket-options.ts. */
   options: number;
+  /** SO_RCVTIMEO and SO_SNDTIMEO in ns; 0 = none. */
+  receiveTimeoutNs: number;
+  sendTimeoutNs: number;
+  lingerSec: number;
+  /** listen(2): connections that wait for accept(2), oldest first. */
+  backlog: number;
+  firstPending: Socket | null;
+  lastPending: Socket | null;
+  nextPending: Socket | null;
+  pendingCount: number;
 }
 
 export const Socket: Kind<Socket> = kind<Socket>(KIND.socket, 'Socket', {
@@ -134,9 +158,13 @@ export const Socket: Kind<Socket> = kind<Socket>(KIND.socket, 'Socket', {
   domain: fU32,
   type: fU32,
   protocol: fU32,
+  state: fU32,
+  refs: fU32,
+  isClosed: fBool,
   peer: fRef(() => Socket),
   firstMessage: fRef(() => SocketMessage),
   lastMessage: fRef(() => SocketMessage),
+  messageCount: fU32,
   queuedBytes: fU32,
   shutdown: fU32,
   hungUp: fBool,
@@ -145,7 +173,17 @@ export const Socket: Kind<Socket> = kind<Socket>(KIND.socket, 'Socket', {
   error: fU32,
   serial: fU32,
   name: fRef(() => Bytes),
+  isBound: fBool,
+  inode: fRef(() => Inode),
   options: fU32,
+  receiveTimeoutNs: fNum,
+  sendTimeoutNs: fNum,
+  lingerSec: fI32,
+  backlog: fU32,
+  firstPending: fRef(() => Socket),
+  lastPending: fRef(() => Socket),
+  nextPending: fRef(() => Socket),
+  pendingCount: fU32,
 });
 
 export interface SocketMessage extends Rec {
@@ -153,14 +191,22 @@ export interface SocketMessage extends Rec {
   data: Bytes;
   /** Bytes of `data` already read (streams). */
   consumed: number;
-  /** Passed descriptors (SCM_RIGHTS), or null. */
+  /** Passed descriptors (SCM_RIGHTS), a table of Files that it holds; or null. */
   files: Rec | null;
+  /** The sender's name (datagrams), or null. */
+  name: Bytes | null;
 }
 
 export const SocketMessage: Kind<SocketMessage> = kind<SocketMessage>(
   KIND.socketMessage,
   'SocketMessage',
-  { next: fRef(() => SocketMessage), data: fMust(() => Bytes), consumed: fU32, files: fAny },
+  {
+    next: fRef(() => SocketMessage),
+    data: fMust(() => Bytes),
+    consumed: fU32,
+    files: fAny,
+    name: fRef(() => Bytes),
+  },
 );
 
 export interface TimerFd extends Rec {
