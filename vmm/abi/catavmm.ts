@@ -1,5 +1,5 @@
-// Our own system calls: numbers far above Linux's, so that a program that runs elsewhere gets ENOSYS.
-// ("cat\0" in ASCII; bit 30 is x32's, which a 64-bit kernel without x32 refuses too.)
+// Our own system calls: numbers far above Linux's, so that a program that runs elsewhere gets
+// ENOSYS. ("cat\0" in ASCII; bit 30 is x32's, which a 64-bit kernel without x32 refuses too.)
 
 /** First number of ours. */
 export const CATAVMM_BASE = 0x63617400;

@@ -1,11 +1,12 @@
-// C struct layouts, declared once. A layout knows the offset of each field and reads and writes it in
-// a DataView; the size that Linux or KVM states is asserted when the module loads.
+// C struct layouts, declared once. A layout knows the offset of each field and reads and writes it
+// in a DataView; the size that Linux or KVM states is asserted when the module loads.
 //
-//   export const Timespec: Layout<'sec' | 'nsec'> = struct('timespec', 16, { sec: i64, nsec: i64 });
-//   Timespec.sec.get(view, at)   Timespec.nsec.set(view, at, 5)   Timespec.bytes   Timespec.sec.offset
+//   export const Timespec: Layout<'tv_sec' | 'tv_nsec'> =
+//     struct('timespec', 16, { tv_sec: i64, tv_nsec: i64 });
+//   Timespec.tv_sec.get(view, at)   Timespec.tv_nsec.set(view, at, 5)   Timespec.tv_sec.offset
 //
-// `usize` and `i64` are 64-bit integers known to fit 2^53 and are read as numbers (inexact beyond, which
-// callers treat as out of range); `u64` is a real bigint for masks and register values.
+// `usize` and `i64` are 64-bit integers known to fit 2^53 and are read as numbers (inexact beyond,
+// which callers treat as out of range); `u64` is a real bigint for masks and register values.
 
 /** How one field type is read and written. `T` is number or bigint. */
 export interface Codec<T> {
@@ -74,7 +75,7 @@ export function writeI64(view: DataView, offset: number, value: number): void {
   view.setInt32(offset + 4, high | 0, true);
 }
 
-/** Bytes that carry no value of ours: C padding and reserved space. Named `_pad…` in declarations. */
+/** Bytes that carry no value of ours: C padding, reserved space. Named `_pad…` in declarations. */
 export function pad(bytes: number, align: number = 1): Codec<number> {
   return codec(bytes, () => 0, () => undefined, align);
 }
@@ -117,5 +118,6 @@ function fieldAt(offset: number, type: Codec<unknown>): Field<unknown> {
   };
 }
 
-type NumberKeys<F> = { [K in keyof F & string]: F[K] extends Codec<number> ? K : never }[keyof F & string];
-type BigKeys<F> = { [K in keyof F & string]: F[K] extends Codec<bigint> ? K : never }[keyof F & string];
+type KeysOf<F, T> = { [K in keyof F & string]: F[K] extends Codec<T> ? K : never };
+type NumberKeys<F> = KeysOf<F, number>[keyof F & string];
+type BigKeys<F> = KeysOf<F, bigint>[keyof F & string];

@@ -1,4 +1,5 @@
-// Asks gcc what the headers of this machine say. Used by the tests of vmm/abi; they skip without it.
+// Asks gcc what the headers of this machine say. Used by the tests of vmm/abi; they skip without
+// it.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

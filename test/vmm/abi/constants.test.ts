@@ -1,5 +1,6 @@
-// Every constant of vmm/abi that a header of this machine defines as a macro has the header's value.
-// Constants that are newer than the headers, enumerators or ours are not checked; how many is bounded.
+// Every constant of vmm/abi that a header of this machine defines as a macro has the header's
+// value. Constants that are newer than the headers, enumerators or ours are not checked; how many
+// is bounded.
 import { assert, suite } from '../../harness.ts';
 import { askCompiler, gccMissing } from './c-compiler.ts';
 import * as auxv from '../../../vmm/abi/auxv.ts';
@@ -33,7 +34,8 @@ const TOPICS: [name: string, module: object, headers: string, knownMin: number][
   ['fcntl', fcntl, 'fcntl.h stdio.h unistd.h sys/file.h linux/openat2.h linux/fs.h ' +
     'linux/falloc.h linux/close_range.h linux/xattr.h', 0.7],
   ['futex', futex, 'linux/futex.h', 0.6],
-  ['ioctl', ioctl, 'asm/ioctls.h linux/fs.h asm/termbits.h asm/termios.h linux/random.h linux/fiemap.h', 0.85],
+  ['ioctl', ioctl, 'asm/ioctls.h linux/fs.h asm/termbits.h asm/termios.h linux/random.h ' +
+    'linux/fiemap.h', 0.85],
   ['kvm', kvm, 'linux/kvm.h asm/kvm.h sys/ioctl.h', 0.6],
   ['limits', limits, 'linux/limits.h limits.h sys/uio.h', 0.2],
   ['mman', mman, 'sys/mman.h linux/memfd.h linux/mempolicy.h', 0.6],
@@ -63,8 +65,9 @@ const DIFFERENT: Record<string, string> = {
 
 /** `export const` numbers that fit the 64-bit comparison. */
 function numbersOf(module: object): [string, number][] {
-  return Object.entries(module)
-    .filter(([name, value]) => typeof value === 'number' && !(name in DIFFERENT)) as [string, number][];
+  return (Object.entries(module) as [string, unknown][])
+    .filter((entry): entry is [string, number] => typeof entry[1] === 'number')
+    .filter(([name]) => !(name in DIFFERENT));
 }
 
 const test = suite('vmm/abi');
@@ -95,8 +98,9 @@ for (const [topic, module, headers, knownMin] of TOPICS) {
 }
 
 test('errnoName() and errnoText() know every errno constant', () => {
+  const secondNames = ['EWOULDBLOCK', 'EDEADLOCK', 'ENOTSUP'];
   for (const [name, value] of numbersOf(errno)) {
-    if (!/^E[A-Z0-9]+$/.test(name) || ['EWOULDBLOCK', 'EDEADLOCK', 'ENOTSUP'].includes(name)) continue;
+    if (!/^E[A-Z0-9]+$/.test(name) || secondNames.includes(name)) continue;
     assert.is(errno.errnoName(value), name);
     assert.not(errno.errnoText(value).startsWith('Unknown'));
   }

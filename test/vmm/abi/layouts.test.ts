@@ -1,5 +1,5 @@
-// Every layout of vmm/abi against the C compiler: sizeof and offsetof of the struct it names. Without
-// gcc the tests are skipped, and say so.
+// Every layout of vmm/abi against the C compiler: sizeof and offsetof of the struct it names.
+// Without gcc the tests are skipped, and say so.
 import { assert, suite } from '../../harness.ts';
 import { askCompiler, gccMissing } from './c-compiler.ts';
 import * as kvm from '../../../vmm/abi/kvm.ts';
@@ -87,14 +87,16 @@ const LIBRARY_PROLOGUE = `
 `;
 
 function flattenTime(field: string): string {
-  return field.replace(/_sec$/, '.tv_sec').replace(/_nsec$/, '.tv_nsec').replace(/_usec$/, '.tv_usec');
+  return field.replace(/_(sec|nsec|usec)$/, '.tv_$1');
 }
 
 const SIGINFO: Spelling = { type: 'siginfo_t' };
 
 /** By exported name. */
 const SPELLINGS: Record<string, Spelling> = {
-  KvmRun: { members: (f) => f.replace(/^io_/, 'io.').replace(/^(regs|sregs|events)$/, 's.regs.$1') },
+  KvmRun: {
+    members: (f) => f.replace(/^io_/, 'io.').replace(/^(regs|sregs|events)$/, 's.regs.$1'),
+  },
   KvmExitFailEntry: { type: 'typeof(((struct kvm_run *)0)->fail_entry)' },
   KvmExitException: { type: 'typeof(((struct kvm_run *)0)->ex)' },
   KvmExitMmio: { type: 'typeof(((struct kvm_run *)0)->mmio)' },
@@ -106,7 +108,9 @@ const SPELLINGS: Record<string, Spelling> = {
         ? f
         : f.replace(/^(exception|interrupt|nmi|smi|triple_fault)_/, '$1.'),
   },
-  Statx: { members: (f) => f.replace(/time$/, 'time.tv_sec').replace(/time_nsec$/, 'time.tv_nsec') },
+  Statx: {
+    members: (f) => f.replace(/time$/, 'time.tv_sec').replace(/time_nsec$/, 'time.tv_nsec'),
+  },
   Siginfo: SIGINFO,
   SiginfoTimer: SIGINFO,
   SiginfoFault: SIGINFO,
@@ -116,7 +120,7 @@ const SPELLINGS: Record<string, Spelling> = {
   StackT: { type: 'stack_t' },
   Fpstate: {
     type: 'struct _fpstate_64',
-    members: (f) => (/^(magic1|extended_size|xfeatures|xstate_size)$/.test(f) ? `sw_reserved.${f}` : f),
+    members: (f) => f.replace(/^(magic1|extended_size|xfeatures|xstate_size)$/, 'sw_reserved.$1'),
   },
   Sigevent: { members: { sigev_notify_thread_id: '_sigev_un._tid' } },
   Itimerspec: { members: flattenTime },
@@ -129,9 +133,9 @@ const SPELLINGS: Record<string, Spelling> = {
 /** Layouts whose structs come from the C library's headers. */
 const FROM_LIBRARY = new Set([
   'Timespec', 'Timeval', 'Timezone', 'Itimerspec', 'Itimerval', 'Tms', 'Sigevent', 'Iovec', 'Flock',
-  'FOwnerEx', 'Pollfd', 'EpollEvent', 'Msghdr', 'Mmsghdr', 'Cmsghdr', 'Ucred', 'Linger', 'SockaddrUn',
-  'SockaddrIn', 'SockaddrIn6', 'Rlimit', 'Rusage', 'SchedParam', 'StackT', 'Winsize', 'SiginfoTimer', 'Siginfo',
-  'SiginfoFault', 'SiginfoChild', 'SiginfoPoll', 'SiginfoSys',
+  'FOwnerEx', 'Pollfd', 'EpollEvent', 'Msghdr', 'Mmsghdr', 'Cmsghdr', 'Ucred', 'Linger',
+  'SockaddrUn', 'SockaddrIn', 'SockaddrIn6', 'Rlimit', 'Rusage', 'SchedParam', 'StackT', 'Winsize',
+  'SiginfoTimer', 'Siginfo', 'SiginfoFault', 'SiginfoChild', 'SiginfoPoll', 'SiginfoSys',
 ]);
 
 /** Newer than the oldest headers that we accept. */
@@ -152,7 +156,7 @@ function fieldsOf(layout: AnyLayout): [string, number][] {
     .map(([name, value]) => [name, (value as { offset: number }).offset]);
 }
 
-/** Each line of the program's output is `<layout>.<field> <number>`; sizes have the field `sizeof`. */
+/** Each line of the program's output is `<layout>.<field> <number>`; the size is `sizeof`. */
 function questions(name: string, layout: AnyLayout): string[] {
   const spelling = SPELLINGS[name] ?? {};
   const type = spelling.type ?? `struct ${layout.name}`;

@@ -1,6 +1,6 @@
 // System calls that the guest kernel does not have, each with the errno that Linux gives when the
-// feature is not built in (ENOSYS), or when the caller may not do it (EPERM: the guest's root is not
-// the host's). Programs know both and go on; a success that does nothing would mislead them.
+// feature is not built in (ENOSYS), or when the caller may not do it (EPERM: the guest's root is
+// not the host's). Programs know both and go on; a success that does nothing would mislead them.
 //
 // Invariant: a name here is in no family (a test checks), and every other name is in one.
 import { EACCES, EINTR, ENOSYS, EOPNOTSUPP, EPERM } from '../../abi/errno.ts';

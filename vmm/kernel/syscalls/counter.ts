@@ -1,5 +1,5 @@
-// Counts system calls, and how long the host worked on them: the source of `strace -c` and of metrics.
-// It is a cache, not state: a restored sandbox begins at zero.
+// Counts system calls, and how long the host worked on them: the source of `strace -c` and of
+// metrics. It is a cache, not state: a restored sandbox begins at zero.
 
 /** Calls of one number. */
 export interface CallCount {

@@ -6,12 +6,12 @@
 //                        ▼ │
 //                 task.syscall = number, registers untouched, wait fields kept
 //
-// A handler that a signal interrupted returns -ERESTART*. That goes into rax as it is and task.syscall
-// stays: signal/deliver.ts, which runs before each return to the guest, makes of it a restart
-// (rip -= 2, rax = number) or -EINTR.
+// A handler that a signal interrupted returns -ERESTART*. That goes into rax as it is and
+// task.syscall stays: signal/deliver.ts, which runs before each return to the guest, makes of it a
+// restart (rip -= 2, rax = number) or -EINTR.
 //
-// Invariant: no guest input makes this throw. What is thrown here is a broken kernel or host, and ends
-// the sandbox; only a full arena is the guest's ENOMEM.
+// Invariant: no guest input makes this throw. What is thrown here is a broken kernel or host, and
+// ends the sandbox; only a full arena is the guest's ENOMEM.
 import { ENOMEM, ENOSYS, MAX_ERRNO } from '../../abi/errno.ts';
 import { readI64 } from '../../abi/layout.ts';
 import type { Kernel } from '../kernel.ts';

@@ -1,9 +1,9 @@
-// The arguments of each system call, as strace shows them: `name:format` in order. Argument names are
-// the man pages'. A call that is not here is shown with six hexadecimal numbers.
+// The arguments of each system call, as strace shows them: `name:format` in order. Argument names
+// are the man pages'. A call that is not here is shown with six hexadecimal numbers.
 //
 //   fd dirfd int uint long size hex hex32 oct ptr   numbers
-//   path argv dataN iovN sockaddrN sigset timespec timeval epollevent   read from guest memory; N is
-//                                                   the argument (from 0) that holds its length
+//   path argv sigset timespec timeval epollevent    read from guest memory
+//   dataN iovN sockaddrN                            also; argument N (from 0) is the length
 //   the rest                                        symbols, see flags.ts
 
 /** Formats of arguments by the call's name. */

@@ -53,7 +53,7 @@ const FAMILIES: Families = {
 const NO_ROW: Row = missing(ENOSYS, 'Not a system call of x86-64 Linux.');
 
 export class SyscallTable {
-  /** Linux's rows by number; numbers that Linux does not use have a row of ENOSYS without a name. */
+  /** Linux's rows by number; a number without a call has an ENOSYS row without a name. */
   readonly rows: readonly SyscallRow[];
   /** Our own calls: number - CATAVMM_BASE is the index. */
   readonly own: readonly SyscallRow[];
@@ -65,7 +65,8 @@ export class SyscallTable {
   constructor(families: Families, absent: Family = {}) {
     const byName = joinFamilies(families, absent);
     this.rows = placeRows(byName, SYSCALL_NUMBERS, 0, NR_SYSCALLS);
-    this.own = placeRows(byName, CATAVMM_NUMBERS, CATAVMM_BASE, Object.keys(CATAVMM_NUMBERS).length);
+    const ownCount = Object.keys(CATAVMM_NUMBERS).length;
+    this.own = placeRows(byName, CATAVMM_NUMBERS, CATAVMM_BASE, ownCount);
   }
 
   /** The row of a number that a guest gave (u32). */
