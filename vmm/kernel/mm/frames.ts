@@ -6,6 +6,8 @@
 // Ownership: a frame belongs to the one page table entry or the one page cache slot that names it;
 // who clears that name frees the frame. Base frames belong to the image: freeing one does nothing.
 import type { Kernel, KernelLimits } from '../kernel.ts';
+import { ScratchPages } from './scratch-pages.ts';
+import { FaultWindow } from './fault-window.ts';
 import { BASE_FRAME, type FrameId, type GuestFrames, PAGE_BYTES } from '../ports.ts';
 
 /** Slots are asked for in steps of this many frames (2 MiB). */
@@ -18,6 +20,11 @@ export class FrameAllocator {
   readonly limit: number;
   /** Frames in use. */
   used: number = 0;
+  /** Where the last faults in anonymous memory and in files were (caches). */
+  readonly zeroWindow: FaultWindow = new FaultWindow();
+  readonly fileWindow: FaultWindow = new FaultWindow();
+  /** Copies of base frames for the kernel's reads (a cache). */
+  readonly scratch: ScratchPages = new ScratchPages();
   readonly #frames: GuestFrames;
   readonly #taken: Uint8Array;
   readonly #viewKeys: Uint32Array = new Uint32Array(VIEW_SLOTS);

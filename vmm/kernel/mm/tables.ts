@@ -20,6 +20,11 @@ export class TableAllocator {
   readonly window: TableWindow;
   /** Roots of address spaces that ended, with their empty tables; the next one takes over. */
   readonly spareRoots: number[] = [];
+  /**
+   * Entries whose frame changed because the guest wrote there, by word index, with what they were:
+   * until the guest repeats that write (and sets A), it may still read through the old entry.
+   */
+  readonly unsettled: Map<number, bigint> = new Map();
   #free: number[] = [];
   #next: number;
 
@@ -142,12 +147,38 @@ function visitTable(
 }
 
 /**
- * Tells the machine that the entry at word `at` is about to lose something a CPU may have cached.
+ * Tells the machine that the entry at word `at` is about to lose something that a CPU may have cached.
  * An entry whose A bit is clear was never walked, so nobody has.
  */
 export function reportStale(k: Kernel, at: number, gva: number): void {
+  if (((u32[at] as number) & PTE_A) !== 0) sendStale(k, at, gva, entryAt(at));
+  else if (k.tables.unsettled.size > 0) settle(k, at, gva);
+}
+
+/**
+ * Makes sure that nobody uses what the entry at `at` was before the guest's last write fault there.
+ * Whoever changes the frame's bytes or the entry without the guest calls this first.
+ */
+export function settle(k: Kernel, at: number, gva: number): void {
+  const { unsettled } = k.tables;
+  const oldPte = unsettled.get(at);
+  if (oldPte === undefined) return;
+  unsettled.delete(at);
+  if (((u32[at] as number) & PTE_A) === 0) sendStale(k, at, gva, oldPte);
+}
+
+/** Notes that the guest must repeat its write before the entry at `at` is all it knows. */
+export function awaitRewalk(k: Kernel, at: number): void {
   if (((u32[at] as number) & PTE_A) === 0) return;
+  const { unsettled } = k.tables;
+  for (const other of unsettled.keys()) {
+    if (((u32[other] as number) & PTE_A) !== 0) unsettled.delete(other);
+  }
+  unsettled.set(at, entryAt(at));
+}
+
+function sendStale(k: Kernel, at: number, gva: number, pte: bigint): void {
   const offset = at * 4 - k.tables.window.address;
   const table = Math.floor(offset / TABLE_BYTES);
-  k.ports.translations.stale(gva, entryAt(at), table, (offset % TABLE_BYTES) >> 3);
+  k.ports.translations.stale(gva, pte, table, (offset % TABLE_BYTES) >> 3);
 }

@@ -30,6 +30,10 @@ export interface Mm extends Rec {
   residentPages: number;
   /** Bytes in mappings, for RLIMIT_AS and VmSize. */
   mappedBytes: number;
+  /** MCL_* of mlockall(MCL_FUTURE): new mappings are locked. */
+  lockFuture: number;
+  /** MEMBARRIER_CMD_REGISTER_* seen. */
+  barriers: number;
 }
 
 export const Mm: Kind<Mm> = kind<Mm>(KIND.mm, 'Mm', {
@@ -49,7 +53,14 @@ export const Mm: Kind<Mm> = kind<Mm>(KIND.mm, 'Mm', {
   envEnd: fNum,
   residentPages: fNum,
   mappedBytes: fNum,
+  lockFuture: fU32,
+  barriers: fU32,
 });
+
+/** Vma.advice: what madvise(2) said that outlives the call. */
+export const ADVICE_DONTFORK = 1;
+export const ADVICE_WIPEONFORK = 2;
+export const ADVICE_DONTDUMP = 4;
 
 /** Vma.role: what the mapping is, for /proc/self/maps and stack growth. */
 export const VMA_PLAIN = 0;
@@ -57,17 +68,19 @@ export const VMA_HEAP = 1;
 export const VMA_STACK = 2;
 
 export interface Vma extends Rec {
+  /** The address space it is in. */
+  mm: Mm;
   /** [start, end), page-aligned guest-virtual addresses. */
   start: number;
   end: number;
   /** PROT_READ | PROT_WRITE | PROT_EXEC. */
   prot: number;
-  /** MAP_SHARED or MAP_PRIVATE, and MAP_GROWSDOWN, MAP_NORESERVE… as given. */
+  /** MAP_SHARED or MAP_PRIVATE, with MAP_GROWSDOWN, MAP_NORESERVE, MAP_LOCKED. */
   flags: number;
   role: number;
   /** What mprotect may raise it to (a shared mapping of a read-only descriptor cannot be written). */
   maxProt: number;
-  /** MADV_DONTFORK, MADV_WIPEONFORK… bits. */
+  /** ADVICE_* bits. */
   advice: number;
   /** Mapped file, or the hidden inode behind shared anonymous memory; null for private anonymous. */
   inode: Inode | null;
@@ -81,6 +94,7 @@ export interface Vma extends Rec {
 }
 
 export const Vma: Kind<Vma> = kind<Vma>(KIND.vma, 'Vma', {
+  mm: fMust(() => Mm),
   start: fNum,
   end: fNum,
   prot: fU8,
