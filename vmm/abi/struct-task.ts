@@ -146,25 +146,3 @@ export const UserCapHeader: Layout<'version' | 'pid'> =
   struct('__user_cap_header_struct', 8, { version: u32, pid: i32 });
 export const UserCapData: Layout<'effective' | 'permitted' | 'inheritable'> =
   struct('__user_cap_data_struct', 12, { effective: u32, permitted: u32, inheritable: u32 });
-
-/** `struct timex` of adjtimex(2). */
-export const Timex: Layout<
-  | 'modes' | 'offset' | 'freq' | 'maxerror' | 'esterror' | 'status' | 'constant' | 'precision'
-  | 'tolerance' | 'time_sec' | 'time_usec' | 'tick' | 'tai'
-> = struct('timex', 208, {
-  modes: u32,
-  offset: i64,
-  freq: i64,
-  maxerror: i64,
-  esterror: i64,
-  status: i32,
-  constant: i64,
-  precision: i64,
-  tolerance: i64,
-  time_sec: i64,
-  time_usec: i64,
-  tick: i64,
-  _pps: pad(64, 8),
-  tai: i32,
-  _pad: pad(44, 4),
-});

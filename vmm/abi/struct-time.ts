@@ -1,5 +1,5 @@
 // Structs of clocks and timers, in Linux's field names. Source: <linux/time.h>, <linux/times.h>.
-import { i32, i64, type Layout, pad, struct } from './layout.ts';
+import { i32, i64, type Layout, pad, struct, u32 } from './layout.ts';
 
 /** `struct timespec` (__kernel_timespec). */
 export const Timespec: Layout<'tv_sec' | 'tv_nsec'> =
@@ -45,5 +45,27 @@ export const Sigevent: Layout<
   sigev_signo: i32,
   sigev_notify: i32,
   sigev_notify_thread_id: i32,
+  _pad: pad(44, 4),
+});
+
+/** `struct timex` of adjtimex(2). */
+export const Timex: Layout<
+  | 'modes' | 'offset' | 'freq' | 'maxerror' | 'esterror' | 'status' | 'constant' | 'precision'
+  | 'tolerance' | 'time_sec' | 'time_usec' | 'tick' | 'tai'
+> = struct('timex', 208, {
+  modes: u32,
+  offset: i64,
+  freq: i64,
+  maxerror: i64,
+  esterror: i64,
+  status: i32,
+  constant: i64,
+  precision: i64,
+  tolerance: i64,
+  time_sec: i64,
+  time_usec: i64,
+  tick: i64,
+  _pps: pad(64, 8),
+  tai: i32,
   _pad: pad(44, 4),
 });

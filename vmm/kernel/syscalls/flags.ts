@@ -65,7 +65,10 @@ const ENUMS: Readonly<Record<string, ReadonlyMap<number, string>>> = {
   fcntl: new Map(pick(fcntl, /^F_(?!OK$|OWNER|RDLCK|WRLCK|UNLCK|SEAL)/)),
   ioctl: new Map(pick(ioctl, /^(TC[GS]ET|TCSB|TCX|TCFL|TIO|FIO|FS_IOC|FICL|BLK|RND)/)),
   rlimit: new Map(pick(resource, /^RLIMIT_/)),
-  prctl: new Map(pick(prctl, /^PR_(GET_|SET_(?!VMA_)|CAP(BSET_|_AMBIENT$)|MCE_|TASK_|SCHED_CORE$|TIMER_|FUTEX_)/)),
+  prctl: new Map([
+    ...pick(prctl, /^PR_(GET_|SET_(?!VMA_)|CAPBSET_|CAP_AMBIENT$)/),
+    ...pick(prctl, /^PR_(MCE_|TASK_|TIMER_|FUTEX_|SCHED_CORE$)/),
+  ]),
   arch: new Map(pick(prctl, /^ARCH_/)),
   epollop: new Map(pick(epoll, /^EPOLL_CTL_/)),
 };
