@@ -1,6 +1,6 @@
 // The folders as layers, and which layer may import which. Arrows never reverse:
 //
-//   abi <- kernel <- boot <- sandbox <- cli        formats, wasm: leaves
+//   abi <- kernel <- boot <- sandbox <- cli        formats, wasm, terms: leaves
 //   abi <- host <- machine <- boot                 mod.ts: gathers the public names
 
 /** A layer and the path prefixes that belong to it; the first that matches counts. */
@@ -10,8 +10,9 @@ const layerPrefixes: readonly (readonly [string, string])[] = [
   ['vmm/machine/', 'machine'],
   ['vmm/kernel/', 'kernel'],
   ['vmm/boot/', 'boot'],
-  // What is left in vmm/ itself: sandbox.ts and the types of its options.
-  ['vmm/', 'sandbox'],
+  ['vmm/sandbox', 'sandbox'],
+  // What else lies in vmm/ itself: the public options, errors and version, without behaviour.
+  ['vmm/', 'terms'],
   ['formats/', 'formats'],
   ['wasm/', 'wasm'],
   ['cli/', 'cli'],
@@ -20,7 +21,7 @@ const layerPrefixes: readonly (readonly [string, string])[] = [
   ['fixtures/', 'fixtures'],
 ];
 
-const below: readonly string[] = ['abi', 'host', 'machine', 'kernel', 'formats', 'wasm'];
+const below: readonly string[] = ['abi', 'host', 'machine', 'kernel', 'formats', 'wasm', 'terms'];
 
 /** What a layer may import besides itself; `test` may import everything. */
 export const allowedImports: Readonly<Record<string, readonly string[]>> = {
@@ -28,12 +29,13 @@ export const allowedImports: Readonly<Record<string, readonly string[]>> = {
   formats: [],
   wasm: [],
   fixtures: [],
+  terms: [],
   host: ['abi'],
   machine: ['abi', 'host'],
   kernel: ['abi', 'formats', 'wasm'],
   boot: below,
   sandbox: ['boot', ...below],
-  cli: ['sandbox', 'boot', 'mod', 'abi', 'host', 'kernel', 'formats', 'wasm'],
+  cli: ['sandbox', 'boot', 'mod', 'abi', 'host', 'kernel', 'formats', 'wasm', 'terms'],
   mod: ['sandbox', 'boot', ...below],
 };
 
