@@ -36,6 +36,24 @@ export function makeDentry(
   return dentry;
 }
 
+/**
+ * A dentry that is deleted from the start, for files that never had a name ("/tmp/#123 (deleted)").
+ * It has no user yet: the first one to drop it frees it.
+ */
+export function makeNamelessDentry(
+  k: Kernel,
+  parent: Dentry | null,
+  name: Uint8Array,
+  inode: Inode,
+): Dentry {
+  const dentry = k.arena.make(Dentry);
+  dentry.name = makeBytes(k.arena, name);
+  dentry.inode = holdInode(inode);
+  if (parent !== null) dentry.parent = holdDentry(k, parent);
+  dentry.deleted = true;
+  return dentry;
+}
+
 /** Links a dentry that has no place into `parent`. Preconditions: the name is free there. */
 export function attachDentry(k: Kernel, dentry: Dentry, parent: Dentry): void {
   dentry.parent = holdDentry(k, parent);

@@ -23,6 +23,8 @@ export interface FileOps {
   poll(k: Kernel, file: File): number;
   /** What to wait on until poll() may change; null = it never does. */
   queue(k: Kernel, file: File): WaitQueue | null;
+  /** Where a write waits, when that is not `queue` (a datagram socket waits for its receiver). */
+  writeQueue?(k: Kernel, file: File): WaitQueue | null;
   /** lseek's result for (offset, whence); absent = ESPIPE. */
   seek?(k: Kernel, file: File, offset: number, whence: number): number;
   ioctl?(k: Kernel, task: Task, file: File, request: number, argument: number): number;

@@ -14,16 +14,14 @@ import { openFifo } from '../ipc/fifo.ts';
 import type { Kernel } from '../kernel.ts';
 import type { Process, Task } from '../records/task.ts';
 import {
-  Dentry, type File, FILE_CONSOLE, FILE_DEVICE, FILE_DIRECTORY, FILE_ENTRY, FILE_GENERATED,
+  type Dentry, type File, FILE_CONSOLE, FILE_DEVICE, FILE_DIRECTORY, FILE_ENTRY, FILE_GENERATED,
   FILE_PATH, FILE_PIPE, FILE_REGULAR, type Inode,
 } from '../records/vfs.ts';
-import { makeBytes } from '../state/containers.ts';
 import { isBusyText, truncateInode } from './attributes.ts';
 import { lookupChild } from './child.ts';
-import { holdDentry, pinDentry } from './dentry.ts';
+import { holdDentry, makeNamelessDentry, pinDentry } from './dentry.ts';
 import { isPlainDevice, RDEV_CONSOLE, RDEV_ENTRY, RDEV_TTY } from './device-file.ts';
 import { makeFile, setFilePlace } from './file.ts';
-import { holdInode } from './inode.ts';
 import {
   beginWalk, LAST_NAME, lookupAt, LOOKUP_DIRECTORY, LOOKUP_FOLLOW, type Place, placeOf, type Walk,
 } from './lookup.ts';
@@ -233,19 +231,10 @@ function openTemporary(
   const inode = makeUpperInode(k, process, parent.inode as Inode, S_IFREG | (mode & 0o7777));
   inode.nlink = 0;
   inode.isTemporary = (flags & O_EXCL) === 0;
-  const dentry = makeNamelessDentry(k, parent, inode);
+  const name = new TextEncoder().encode(`#${inode.serial}`);
+  const dentry = makeNamelessDentry(k, parent, name, inode);
   const file = makeFile(k, FILE_REGULAR, flags & ~OPEN_ONLY);
   return placed(k, file, inode, dentry);
-}
-
-/** A dentry that is deleted from the start: "/tmp/#123 (deleted)". The first user to drop it frees it. */
-function makeNamelessDentry(k: Kernel, parent: Dentry, inode: Inode): Dentry {
-  const dentry = k.arena.make(Dentry);
-  dentry.name = makeBytes(k.arena, new TextEncoder().encode(`#${inode.serial}`));
-  dentry.inode = holdInode(inode);
-  dentry.parent = holdDentry(k, parent);
-  dentry.deleted = true;
-  return dentry;
 }
 
 /** Whether a file's access mode lets it be written or read. */

@@ -26,6 +26,11 @@ export function pathBelow(dentry: Dentry, root: Dentry): DentryPath {
   while (at !== root) {
     if (at.parent === null) {
       if (at.mountPoint === null) {
+        // A memfd's dentry has a name and nothing above it.
+        if (at.name.length > 0) {
+          names.push(at.name.data);
+          bytes += at.name.length + 1;
+        }
         reachable = false;
         break;
       }
