@@ -4,9 +4,8 @@
 
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { assert, suite } from './harness.ts';
+import { assert, needsKvm, suite } from './harness.ts';
 import * as formats from '../formats/mod.ts';
-import * as main from '../mod.ts';
 import * as wasm from '../wasm/mod.ts';
 import { installPackage, run, unpackPackage } from './helpers/installed-package.ts';
 import type { InstalledPackage } from './helpers/installed-package.ts';
@@ -14,6 +13,7 @@ import { readJson, root } from './helpers/repository.ts';
 import { allRuntimes, commandFor, getRuntime } from './helpers/runtimes.ts';
 
 const test = suite('test/package');
+const testKvm = needsKvm(test);
 const { version } = readJson<{ version: string }>('package.json');
 const slow = { timeoutMs: 180_000 };
 let installed: InstalledPackage;
@@ -44,43 +44,63 @@ test('the tarball holds what users need and no tests', () => {
   for (const path of [
     'README.md', 'LICENSE', 'CHANGELOG.md', 'package.json', 'dist/mod.js', 'dist/mod.d.ts',
     'dist/formats/mod.js', 'dist/formats/mod.d.ts', 'dist/wasm/mod.js', 'dist/wasm/mod.d.ts',
-    'dist/cli/main.js',
+    'dist/cli/main.js', 'fixtures/hello/hello', 'fixtures/hello/hello.c',
   ]) {
     assert.ok(paths.includes(path), `${path} is not in the tarball`);
   }
   const unwanted = paths.filter((path) => /(^|\/)(test|scripts|\.ci)\/|\.test\./.test(path));
   assert.equal(unwanted, []);
-  const command = installed.files.find(({ path }) => path === 'dist/cli/main.js');
-  assert.is((command?.mode ?? 0) & 0o111, 0o111, 'dist/cli/main.js must be executable');
+  for (const path of ['dist/cli/main.js', 'fixtures/hello/hello']) {
+    const file = installed.files.find((item) => item.path === path);
+    assert.is((file?.mode ?? 0) & 0o111, 0o111, `${path} must be executable`);
+  }
 });
 
-/** Runs `… --version` and expects our version and the name of the runtime that answered. */
-function checkVersion(command: string[], runtime: string): void {
-  const { code, stdout, stderr } = run(command, installed.directory);
-  assert.is(code, 0, `${command.join(' ')}: ${stderr}`);
-  assert.ok(stdout.includes(version), stdout);
-  assert.match(stdout, new RegExp(`\\b${runtime}\\b`, 'i'));
+/** The ways users start the command, and the runtime that then runs it. */
+const starters: readonly { title: string; command: string[]; runtime: string }[] = [
+  { title: 'npx', command: ['npx', '--no-install', 'catavmm'], runtime: 'node' },
+  // bunx follows the #! line unless it is told otherwise.
+  { title: 'bunx', command: [getRuntime('bun').path, 'x', 'catavmm'], runtime: 'node' },
+  {
+    title: 'bunx --bun',
+    command: [getRuntime('bun').path, 'x', '--bun', 'catavmm'],
+    runtime: 'bun',
+  },
+  {
+    title: 'deno run -A',
+    command: commandFor(getRuntime('deno'), 'node_modules/catavmm/dist/cli/main.js'),
+    runtime: 'deno',
+  },
+];
+
+for (const { title, command, runtime } of starters) {
+  test(`${title} catavmm --version runs on ${runtime}`, () => {
+    const { code, stdout, stderr } = run([...command, '--version'], installed.directory);
+    assert.is(code, 0, stderr);
+    assert.ok(stdout.includes(version), stdout);
+    assert.match(stdout, new RegExp(`\\b${runtime}\\b`, 'i'));
+  }, slow);
 }
 
-test('npx catavmm runs on Node', () => {
-  checkVersion(['npx', '--no-install', 'catavmm', '--version'], 'node');
-}, slow);
-
-test('bunx catavmm runs on Node, by its #! line', () => {
-  checkVersion([getRuntime('bun').path, 'x', 'catavmm', '--version'], 'node');
-}, slow);
-
-test('bunx --bun catavmm runs on Bun', () => {
-  checkVersion([getRuntime('bun').path, 'x', '--bun', 'catavmm', '--version'], 'bun');
-}, slow);
-
-test('deno run -A runs the command on Deno', () => {
-  const file = 'node_modules/catavmm/dist/cli/main.js';
-  checkVersion(commandFor(getRuntime('deno'), file, '--version'), 'deno');
-}, slow);
+for (const { title, command } of starters) {
+  testKvm(`${title} catavmm builds an image and all the others boot it`, () => {
+    const { directory } = installed;
+    const image = 'hello.cfi';
+    rmSync(join(directory, image), { force: true });
+    const program = 'node_modules/catavmm/fixtures/hello/hello';
+    const built = run([...command, 'build', '-o', image, '--', program], directory);
+    assert.is(built.code, 0, built.stderr);
+    for (const other of starters) {
+      const booted = run([...other.command, 'boot', image], directory, '104729\n');
+      assert.is(booted.code, 0, `${other.title}: ${booted.stderr}`);
+      assert.is(booted.stdout, 'hello: 104729 is prime number 10000\n');
+    }
+  }, slow);
+}
 
 for (const runtime of allRuntimes()) {
-  test(`catavmm, catavmm/formats and catavmm/wasm can be imported on ${runtime.name}`, () => {
+  test(`catavmm, catavmm/formats and catavmm/wasm can be imported on ${runtime.name}`, async () => {
+    const main = await import('../mod.ts');
     const specifiers = ['catavmm', 'catavmm/formats', 'catavmm/wasm'];
     const file = writeImporter(installed.directory, specifiers);
     const { code, stdout, stderr } = run(commandFor(runtime, file), installed.directory);

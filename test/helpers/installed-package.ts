@@ -41,11 +41,12 @@ function environment(): Record<string, string | undefined> {
   return { ...process.env, PATH: path, NO_COLOR: '1', npm_config_update_notifier: 'false' };
 }
 
-/** Runs a program in a directory; without a shell. */
-export function run(command: readonly string[], directory: string): Outcome {
+/** Runs a program in a directory, without a shell; stdin is `input`. */
+export function run(command: readonly string[], directory: string, input: string = ''): Outcome {
   const [program = '', ...args] = command;
   const result = spawnSync(program, args, {
     cwd: directory,
+    input,
     encoding: 'utf8',
     env: environment(),
     timeout: timeoutMs,
