@@ -3,7 +3,7 @@
 import { Bytes, type Table, tableKind } from '../state/containers.ts';
 import { KIND } from '../state/kinds.ts';
 import {
-  fAny, fBig, fBool, fI32, fMust, fNum, fRef, fU32, kind, type Kind, nosave, type Rec,
+  fAny, fBig, fBlob, fBool, fI32, fMust, fNum, fRef, fU32, kind, type Kind, nosave, type Rec,
 } from '../state/record.ts';
 import { Inode, File } from './vfs.ts';
 import { WaitQueue, Waiter } from './task.ts';
@@ -241,9 +241,17 @@ export interface Console extends Rec {
   rows: number;
   /** Set when the host said that stdin has no more bytes. */
   atEnd: boolean;
-  /** `struct termios` flags the guest has set. */
+  /** c_lflag of `termios`. */
   localFlags: number;
   hostReady: number;
+  /** `struct termios2` as the guest sees and sets it. */
+  termios: Uint8Array;
+  /** Process group in the foreground; 0 = the process's own. */
+  foreground: number;
+  /** Taken from the host but not delivered to the guest yet; or null. */
+  input: Bytes | null;
+  /** Somebody was told that the host takes no more output. */
+  wantsOutput: boolean;
 }
 
 export const Console: Kind<Console> = kind<Console>(KIND.console, 'Console', {
@@ -255,4 +263,8 @@ export const Console: Kind<Console> = kind<Console>(KIND.console, 'Console', {
   atEnd: nosave(fBool),
   localFlags: fU32,
   hostReady: nosave(fU32),
+  termios: fBlob(44),
+  foreground: fU32,
+  input: fRef(() => Bytes),
+  wantsOutput: fBool,
 });
