@@ -1,4 +1,10 @@
-// The public interface of the package `catavmm`.
-
-/** The package's version, as in package.json. */
-export const version: string = '0.1.0';
+// catavmm: Linux programs in KVM virtual machines, from func-images.
+export { type Output, Sandbox } from './vmm/sandbox.ts';
+export { VERSION as version } from './vmm/version.ts';
+export { CatavmmError, type CatavmmErrorCode } from './vmm/errors.ts';
+export { HostError, type HostErrorCode } from './vmm/host/errors.ts';
+export { ImageError, type ImageErrorCode } from './vmm/boot/image-error.ts';
+export type {
+  BootOptions, BootReport, BuildOptions, BuildResult, EntryChoice, OutputTarget, ProgramOptions,
+  Report, SandboxOptions, Status, StdinSource, Volume,
+} from './vmm/options.ts';

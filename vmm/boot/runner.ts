@@ -114,7 +114,7 @@ export class Runner {
     if (!this.#load(task)) return true;
     this.stale.flush();
     const failed = vcpu.enter();
-    this.counters.exits++;
+    if (this.counters.exits++ === 0) this.counters.firstExitMs = performance.now();
     if (failed !== 0) {
       vcpu.storeRegs(u32, (task.address >> 2) + REGS_WORD);
       if (failed === EFAULT) throw new Error('the image\'s file has gone or was truncated');

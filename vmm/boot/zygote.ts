@@ -50,6 +50,27 @@ export function makeZygote(options: ZygoteOptions): Zygote {
   }
 }
 
+const ready: Zygote[] = [];
+
+/** Makes `count` machines beforehand, so that later boots find them ready. */
+export function prepareZygotes(options: ZygoteOptions, count: number): void {
+  for (let i = 0; i < count; i++) ready.push(makeZygote(options));
+}
+
+/** A ready machine of the same configuration, or a new one. */
+export function takeZygote(options: ZygoteOptions): Zygote {
+  const index = ready.findIndex(({ options: o }) =>
+    o.memoryBytes === options.memoryBytes && o.baseBytes === options.baseBytes &&
+    o.baseline === options.baseline);
+  const [found] = index < 0 ? [] : ready.splice(index, 1);
+  return found ?? makeZygote(options);
+}
+
+/** Closes machines that nobody took. */
+export function dropReadyZygotes(): void {
+  for (const zygote of ready.splice(0)) closeZygote(zygote);
+}
+
 /** Closes the machine and gives its memory back. */
 export function closeZygote(zygote: Zygote): void {
   zygote.machine.close();

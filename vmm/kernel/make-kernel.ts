@@ -9,7 +9,7 @@ import { VfsCache } from './vfs/cache.ts';
 import { SyscallCounter } from './syscalls/counter.ts';
 
 /** Bytes of kernel state a sandbox may use unless told otherwise. */
-export const ARENA_BYTES = 64 * 1024 * 1024;
+export const ARENA_BYTES: number = 64 * 1024 * 1024;
 
 /** A kernel with an empty root record; the caller mounts the root and loads a program. */
 export function makeKernel(ports: Ports, limits: KernelLimits = DEFAULT_LIMITS): Kernel {

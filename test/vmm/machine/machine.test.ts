@@ -1,0 +1,194 @@
+// The machine on real KVM: exits, exceptions, time slices, forged exits, stale translations.
+import { assert, needsKvm, suite } from '../../harness.ts';
+import { giveRegion, type Region, takeRegion, u32, u8 } from '../../../vmm/kernel/state/memory.ts';
+import { Machine } from '../../../vmm/machine/machine.ts';
+import { BANK_GPA, TABLE_WINDOW_BYTES } from '../../../vmm/machine/layout.ts';
+import { KERNEL_ROOT_ENTRY } from '../../../vmm/machine/stub.ts';
+import {
+  classifyExit, EXIT_EXCEPTION, EXIT_FORGED, EXIT_SYSCALL, readException,
+} from '../../../vmm/machine/exits.ts';
+import { StaleTranslations } from '../../../vmm/machine/translations.ts';
+import { eatSliceSignal, kvmSignalMask, setSliceInterval } from '../../../vmm/host/slice-timer.ts';
+import { EINTR } from '../../../vmm/abi/errno.ts';
+
+const test = suite('vmm/machine');
+const testKvm = needsKvm(test);
+
+const CODE = 0x40_0000;
+const DATA = 0x40_1000;
+const ROOT = 16;
+const PAGE = 4096;
+const RAX = 0;
+const RDI = 10;
+const RSP = 12;
+const RIP = 32;
+
+interface Bench {
+  machine: Machine;
+  window: Region;
+  regs: Region;
+  /** Runs `code` at CODE until the first exit; returns KVM_RUN's errno or 0. */
+  run(code: number[], registers?: Record<number, number>): number;
+  reg(word: number): number;
+  setLeaf(gva: number, frame: number, flags: bigint): void;
+}
+
+/** A machine with one code page (bank frame 1) and one data page (bank frame 2). */
+function withBench(body: (bench: Bench) => void): void {
+  const window = takeRegion(TABLE_WINDOW_BYTES);
+  const machine = new Machine({
+    bankBytes: 64 << 20,
+    baseBytes: 0,
+    baseline: 'host',
+    tables: { bytes: u8.subarray(window.address, window.address + window.bytes) },
+  });
+  const regs = takeRegion(65536);
+  const tables = machine.tables;
+  const link = (table: number, index: number, child: number): void =>
+    tables.setBigUint64(table * PAGE + index * 8, BigInt(child * PAGE) | 0x67n, true);
+  tables.setBigUint64(ROOT * PAGE + 511 * 8, KERNEL_ROOT_ENTRY, true);
+  link(ROOT, 0, 17);
+  link(17, 0, 18);
+  link(18, 2, 19);
+  const bench: Bench = {
+    machine, window, regs,
+    setLeaf: (gva, frame, flags) => {
+      const index = (gva >> 12) & 511;
+      tables.setBigUint64(19 * PAGE + index * 8, BigInt(BANK_GPA + frame * PAGE) | flags, true);
+    },
+    reg: (word) => u32[(regs.address >> 2) + word] as number,
+    run: (code, registers = {}) => {
+      machine.bankView.set(code, PAGE);
+      const words = regs.address >> 2;
+      u32.fill(0, words, words + 36);
+      u32[words + RIP] = CODE;
+      u32[words + RSP] = DATA + 0xff0;
+      u32[words + 34] = 0x202;
+      for (const [word, value] of Object.entries(registers)) u32[words + Number(word)] = value;
+      machine.vcpu.cr3 = ROOT * PAGE;
+      machine.vcpu.loadRegs(u32, words);
+      const errno = machine.vcpu.enter();
+      machine.vcpu.storeRegs(u32, words);
+      return errno;
+    },
+  };
+  bench.setLeaf(CODE, 1, 5n);
+  bench.setLeaf(DATA, 2, 7n | (1n << 63n));
+  machine.vcpu.setSignalMask(kvmSignalMask());
+  try {
+    body(bench);
+  } finally {
+    machine.close();
+    giveRegion(window);
+    giveRegion(regs);
+  }
+}
+
+testKvm('a system call leaves with its number in rax and the return address in rcx', () => {
+  withBench(({ machine, run, reg }) => {
+    assert.is(run([0xb8, 39, 0, 0, 0, 0x0f, 0x05]), 0);
+    assert.is(classifyExit(machine.vcpu), EXIT_SYSCALL);
+    assert.is(reg(RAX), 39);
+    assert.is(reg(4), CODE + 7);
+  });
+});
+
+testKvm('exceptions arrive with vector, error code and address', () => {
+  withBench(({ machine, run }) => {
+    const cases: [string, number[], number, number][] = [
+      ['#DE', [0x31, 0xc9, 0xf7, 0xf1], 0, 2],
+      ['#UD', [0x0f, 0x0b], 6, 0],
+      ['#GP (hlt)', [0xf4], 13, 0],
+      ['#PF read', [0x8a, 0x04, 0x25, 0, 0, 0x50, 0], 14, 0],
+    ];
+    for (const [name, code, vector, skip] of cases) {
+      assert.is(run(code), 0, name);
+      assert.is(classifyExit(machine.vcpu), EXIT_EXCEPTION, name);
+      const frame = readException(machine.vcpu, machine.tables);
+      assert.is(frame.vector, vector, name);
+      assert.is(frame.fromUser, true, name);
+      assert.is(frame.rip, CODE + skip, name);
+    }
+    assert.is(machine.vcpu.cr2, 0x50_0000);
+  });
+});
+
+testKvm('#BP is raised by int3, behind the instruction', () => {
+  withBench(({ machine, run }) => {
+    assert.is(run([0xcc]), 0);
+    const frame = readException(machine.vcpu, machine.tables);
+    assert.is(frame.vector, 3);
+    assert.is(frame.rip, CODE + 1);
+  });
+});
+
+testKvm('a guest that writes to a port itself is not believed', () => {
+  withBench(({ machine, run }) => {
+    for (const port of [0x10, 0x2e, 0x80]) {
+      assert.is(run([0xe7, port]), 0);
+      const exit = classifyExit(machine.vcpu);
+      const isGp = exit === EXIT_EXCEPTION &&
+        readException(machine.vcpu, machine.tables).vector === 13;
+      assert.ok(exit === EXIT_FORGED || isGp, `port ${port}: exit ${exit}`);
+    }
+  });
+});
+
+testKvm('a guest cannot read the kernel half', () => {
+  withBench(({ machine, run }) => {
+    // mov rax, [0xffffffff80000000]
+    run([0x48, 0x8b, 0x04, 0x25, 0, 0, 0, 0x80]);
+    assert.is(classifyExit(machine.vcpu), EXIT_EXCEPTION);
+    assert.is(readException(machine.vcpu, machine.tables).vector, 14);
+  });
+});
+
+testKvm('a spinning guest comes back at the end of its time slice', () => {
+  withBench(({ run }) => {
+    setSliceInterval(2);
+    try {
+      for (let i = 0; i < 10; i++) {
+        assert.is(run([0xeb, 0xfe]), EINTR);
+        assert.ok(eatSliceSignal());
+      }
+    } finally {
+      setSliceInterval(0);
+    }
+  });
+});
+
+testKvm('a present entry changed by the VMM is seen after StaleTranslations.flush()', () => {
+  withBench(({ machine, run, reg, setLeaf }) => {
+    const stale = new StaleTranslations(machine);
+    const load = [0x48, 0x8b, 0x07, 0x0f, 0x05];
+    machine.bankView[2 * PAGE] = 0xaa;
+    machine.bankView[3 * PAGE] = 0xbb;
+    for (let i = 0; i < 20; i++) {
+      const frame = 2 + (i & 1);
+      setLeaf(DATA, frame, 7n | (1n << 63n));
+      stale.add(BigInt(BANK_GPA + (5 - frame) * PAGE) | 0x67n);
+      stale.flush();
+      run(load, { [RDI]: DATA });
+      assert.is(reg(RAX), frame === 2 ? 0xaa : 0xbb, `round ${i}`);
+    }
+    setLeaf(DATA, 0, 0n);
+    stale.add(BigInt(BANK_GPA + 3 * PAGE) | 0x67n);
+    stale.flush();
+    run(load, { [RDI]: DATA });
+    assert.is(classifyExit(machine.vcpu), EXIT_EXCEPTION);
+  });
+});
+
+testKvm('ensureBacked() adds slots so that later bank frames can be used', () => {
+  withBench(({ machine, run, reg, setLeaf }) => {
+    const frame = (40 << 20) / PAGE;
+    machine.ensureBacked((frame + 1) * PAGE);
+    machine.bankView[frame * PAGE] = 0x5c;
+    setLeaf(DATA, frame, 7n | (1n << 63n));
+    run([0x48, 0x8b, 0x07, 0x0f, 0x05], { [RDI]: DATA });
+    assert.is(reg(RAX), 0x5c);
+    assert.throws(() => machine.ensureBacked(65 << 20), /no more bytes/);
+  });
+});
+
+test.run();

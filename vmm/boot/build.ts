@@ -1,0 +1,154 @@
+// Func-image compilation (paper, section 5): run the program to its func-entry point, train it if asked,
+// quiesce, take a checkpoint, write it.
+import type { BuildOptions, BuildResult } from '../options.ts';
+import { CatavmmError } from '../errors.ts';
+import { VERSION } from '../version.ts';
+import { KERNEL_ABI } from '../kernel/state/kinds.ts';
+import { realtime } from '../kernel/time/clock.ts';
+import { openFilesForImage } from '../kernel/vfs/image-files.ts';
+import { pinForSelfContained, pruneUnpinned } from '../kernel/vfs/prune.ts';
+import { monotonicNs } from '../host/clock.ts';
+import { XSAVE_BYTES } from '../machine/fpu.ts';
+import { takeCheckpoint } from './checkpoint.ts';
+import { QueueConsole } from './console.ts';
+import { hostFeatures } from './cpu-check.ts';
+import { drive } from './drive.ts';
+import { type EntryWatch, watchEntry } from './entry-watch.ts';
+import { schemaDigest } from './image-open.ts';
+import { type ImageDescription, writeImage } from './image-write.ts';
+import { closeInstance, type Instance } from './instance.ts';
+import { launchProgram, toBytes } from './launch.ts';
+import { beginPhases } from './phases.ts';
+import { parseMemory } from '../memory-size.ts';
+import { processOf } from '../kernel/kernel.ts';
+import { writeFd } from '../host/stdio.ts';
+
+const DEFAULT_TIMEOUT_MS = 120_000;
+const NEWLINE = 0x0a;
+
+/** Builds an image. @throws CatavmmError when the entry is not reached, HostError, file system errors */
+export async function buildImage(options: BuildOptions): Promise<BuildResult> {
+  const phases = beginPhases();
+  const console = new QueueConsole(outputSink(options));
+  const instance = launchProgram(options, console, phases);
+  try {
+    const watch = watchEntry(
+      instance.k, console, options.entry ?? { kind: 'default' }, trainingOf(options),
+    );
+    await runToEntry(instance, options, watch);
+    phases.mark('initialise');
+    const result = save(instance, options, watch);
+    phases.mark('save');
+    return { ...result, phases: phases.us };
+  } finally {
+    closeInstance(instance);
+  }
+}
+
+/** What the program prints while it initialises: to stderr when inherited, else nowhere. */
+function outputSink(options: BuildOptions): (stream: 1 | 2, data: Uint8Array) => boolean {
+  return (stream, data) => {
+    const target = stream === 1 ? options.stdout : options.stderr;
+    if (target === 'inherit') writeFd(2, data);
+    return true;
+  };
+}
+
+function trainingOf(options: BuildOptions): Uint8Array[] {
+  const given = (options.train ?? []).map((line) => endLine(toBytes(line)));
+  const count = options.trainCount ?? given.length;
+  if (count === 0) return [];
+  const requests = given.length > 0 ? given : [Uint8Array.of(NEWLINE)];
+  return Array.from({ length: count }, (_unused, i) => requests[i % requests.length] as Uint8Array);
+}
+
+function endLine(line: Uint8Array): Uint8Array {
+  return line[line.length - 1] === NEWLINE ? line : Uint8Array.from([...line, NEWLINE]);
+}
+
+async function runToEntry(
+  instance: Instance,
+  options: BuildOptions,
+  watch: EntryWatch,
+): Promise<void> {
+  instance.runner.hooks.shouldStop = watch.reached;
+  const end = await drive(instance, {
+    deadlineNs: monotonicNs() + (options.timeoutMs ?? DEFAULT_TIMEOUT_MS) * 1e6,
+    signal: options.signal ?? null,
+  });
+  if (end === 'stopped') return;
+  if (end === 'aborted') throw options.signal?.reason;
+  const { exitCode, exitSignal } = processOf(instance.k);
+  const why = end === 'timeout'
+    ? 'did not reach its func-entry point in time'
+    : exitSignal !== 0
+      ? `was killed by signal ${exitSignal} before its func-entry point`
+      : `exited with code ${exitCode} before its func-entry point`;
+  throw new CatavmmError(
+    'CATAVMM_ENTRY_NOT_REACHED',
+    `The program ${why}.`,
+    'Choose the point with --entry (listen, stdin, line=TEXT), or call catavmm_entry() in the program.',
+  );
+}
+
+function save(
+  instance: Instance,
+  options: BuildOptions,
+  watch: EntryWatch,
+): Omit<BuildResult, 'phases'> {
+  const { k, runner } = instance;
+  runner.parkThread();
+  const io = openFilesForImage(k);
+  if (options.selfContained === true) pinForSelfContained(k);
+  pruneUnpinned(k);
+  const checkpoint = takeCheckpoint(k);
+  const { onProgress } = options;
+  const written = writeImage(
+    options.output, checkpoint, describe(instance, options, watch), io,
+    (done, total) => onProgress?.('frames', done, total),
+  );
+  return {
+    output: options.output,
+    bytes: written.bytes,
+    entry: watch.kind(),
+    frames: written.frames,
+    objects: checkpoint.objectCount,
+    relations: checkpoint.relations.length / 2,
+  };
+}
+
+function describe(
+  instance: Instance,
+  options: BuildOptions,
+  watch: EntryWatch,
+): ImageDescription {
+  const { k, zygote } = instance;
+  const now = realtime(k);
+  const entry = options.entry ?? { kind: 'default' as const };
+  return {
+    kernelAbi: KERNEL_ABI,
+    kernelSchema: schemaDigest(),
+    memoryLimitBytes: parseMemory(options.memory),
+    cpu: {
+      baseline: options.cpu ?? 'host',
+      xcr0: BigInt(zygote.machine.xcr0),
+      xsaveBytes: XSAVE_BYTES,
+      features: hostFeatures(),
+    },
+    rootfs: { path: options.rootfs ?? '/', selfContained: options.selfContained === true },
+    program: {
+      argv: options.command.map(toBytes),
+      env: Object.entries(options.env ?? {}).map(([key, value]) => toBytes(`${key}=${value}`)),
+      cwd: toBytes(options.cwd ?? '/'),
+    },
+    entry: entry.kind === 'line'
+      ? { kind: 'line', line: toBytes(entry.text) } : { kind: watch.kind() },
+    clock: {
+      deterministic: options.deterministic === true,
+      realtimeNs: BigInt(now.sec) * 1_000_000_000n + BigInt(now.nsec),
+      monotonicNs: BigInt(Math.round(k.root.savedMonotonicNs)),
+    },
+    parent: null,
+    createdBy: { catavmm: VERSION },
+  };
+}

@@ -1,0 +1,142 @@
+// The public object: a program running in its own virtual machine.
+import { SIGKILL } from './abi/signal.ts';
+import { signalNumber } from './abi/signal-names.ts';
+import { buildImage } from './boot/build.ts';
+import { launchImage, launchProgram } from './boot/launch.ts';
+import { beginPhases } from './boot/phases.ts';
+import { Session } from './boot/session.ts';
+import { type Stdio, wireStdio } from './boot/stdio-wiring.ts';
+import { traceCalls } from './boot/strace-hook.ts';
+import { recordWriteSet } from './boot/write-sets.ts';
+import { prepareBoot } from './boot/prepare.ts';
+import { CatavmmError } from './errors.ts';
+import type {
+  BootOptions, BuildOptions, BuildResult, ProgramOptions, Report, SandboxOptions, Status,
+} from './options.ts';
+
+/** What output() gives: the status and everything that was printed. */
+export interface Output extends Status {
+  stdout: Uint8Array;
+  stderr: Uint8Array;
+}
+
+/**
+ * A guest. It starts running at once; `status` resolves when it has ended.
+ *
+ * @example
+ * await using sandbox = await Sandbox.run({ command: ['echo', 'hello'] });
+ * const { code, stdout } = await sandbox.output();
+ */
+export class Sandbox {
+  /** What the guest prints; empty unless the option is 'piped'. */
+  readonly stdout: ReadableStream<Uint8Array>;
+  readonly stderr: ReadableStream<Uint8Array>;
+  /** How the guest ended. Never rejects, but for `signal.reason` after an abort. */
+  readonly status: Promise<Status>;
+  readonly #session: Session;
+
+  private constructor(session: Session, stdio: Stdio, options: SandboxOptions) {
+    this.#session = session;
+    this.stdout = stdio.stdout;
+    this.stderr = stdio.stderr;
+    this.status = session.status.then((status) => {
+      stdio.finish();
+      if (status.reason === 'aborted') throw options.signal?.reason;
+      return status;
+    });
+    this.status.catch(() => {});
+  }
+
+  /** Runs a program from the beginning. @throws CatavmmError, HostError */
+  static run(options: ProgramOptions): Promise<Sandbox> {
+    return Promise.resolve().then(() => {
+      options.signal?.throwIfAborted();
+      const phases = beginPhases();
+      const stdio = wireStdio(options);
+      const instance = launchProgram(options, stdio.console, phases);
+      traceCalls(instance, options.strace);
+      const session = new Session(instance, phases, {
+        mode: 'run',
+        image: null,
+        timeoutMs: options.timeoutMs,
+        signal: options.signal,
+        onEnd: () => {},
+      });
+      return new Sandbox(session, stdio, options);
+    });
+  }
+
+  /** Boots an image. @throws ImageError, CfiError, HostError with one plain sentence */
+  static boot(image: string, options: BootOptions = {}): Promise<Sandbox> {
+    return Promise.resolve().then(() => {
+      options.signal?.throwIfAborted();
+      const phases = beginPhases();
+      const stdio = wireStdio(options);
+      const launched = launchImage(image, options, stdio.console, phases);
+      traceCalls(launched.instance, options.strace);
+      const session = new Session(launched.instance, phases, {
+        mode: 'cold',
+        image,
+        timeoutMs: options.timeoutMs,
+        signal: options.signal,
+        onEnd: (ended) => recordWriteSet(launched.image, ended),
+      });
+      return new Sandbox(session, stdio, options);
+    });
+  }
+
+  /** Runs a program to its func-entry point and saves it. @throws CatavmmError, HostError */
+  static build(options: BuildOptions): Promise<BuildResult> {
+    return buildImage(options);
+  }
+
+  /** Makes `count` machines for boots of `image` beforehand, off the critical path. */
+  static prepare(image: string, count: number = 1): void {
+    prepareBoot(image, count);
+  }
+
+  /** Waits for the end and collects what was printed ('piped' streams only). */
+  async output(): Promise<Output> {
+    const [stdout, stderr, status] = await Promise.all([
+      collect(this.stdout), collect(this.stderr), this.status,
+    ]);
+    return { ...status, stdout, stderr };
+  }
+
+  /** Sends a signal, SIGKILL unless given: a number or a name such as 'SIGTERM'. */
+  kill(signal: number | string = SIGKILL): void {
+    const number = typeof signal === 'number' ? signal : signalNumber(signal);
+    if (!(number >= 1 && number <= 64)) {
+      throw new CatavmmError('CATAVMM_OPTION', `${signal} is not a signal.`);
+    }
+    this.#session.kill(number);
+  }
+
+  /** Exits, faults, opens and the timeline. Order: after `status` has resolved. */
+  report(): Report {
+    return this.#session.report();
+  }
+
+  /** Kills the guest if it still runs, and waits until everything it held is given back. Idempotent. */
+  async close(): Promise<void> {
+    this.#session.kill(SIGKILL);
+    await this.#session.status;
+  }
+
+  /** For `await using`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+async function collect(stream: ReadableStream<Uint8Array>): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  for await (const part of stream as unknown as AsyncIterable<Uint8Array>) parts.push(part);
+  const joined = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    joined.set(part, at);
+    at += part.length;
+  }
+  return joined;
+}
