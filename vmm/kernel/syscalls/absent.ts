@@ -3,7 +3,7 @@
 // not the host's). Programs know both and go on; a success that does nothing would mislead them.
 //
 // Invariant: a name here is in no family (a test checks), and every other name is in one.
-import { EACCES, EINTR, ENOSYS, EOPNOTSUPP, EPERM } from '../../abi/errno.ts';
+import { EACCES, ENOSYS, EOPNOTSUPP, EPERM } from '../../abi/errno.ts';
 import { type Family, missing, type Row } from './define.ts';
 
 /** One note for several names. */
@@ -24,12 +24,9 @@ export const absentCalls: Family = {
     ENOSYS,
     'Reserved; Linux has never implemented it.',
   ),
-  ...rows('set_thread_area get_thread_area', ENOSYS, 'For 32-bit programs only.'),
-  ...rows('modify_ldt', ENOSYS, 'As without CONFIG_MODIFY_LDT_SYSCALL: no local descriptor table.'),
   ...rows('sysfs', ENOSYS, 'As without CONFIG_SYSFS_SYSCALL.'),
   ...rows('ustat', ENOSYS, 'Obsolete; statfs(2) answers.'),
   ...rows('remap_file_pages', ENOSYS, 'Obsolete; mmap(2) does it.'),
-  ...rows('restart_syscall', EINTR, 'Restarts happen without it.'),
 
   // Interprocess communication between processes that do not exist here.
   ...rows(
@@ -78,7 +75,7 @@ export const absentCalls: Family = {
   // Mounts and namespaces.
   ...rows(
     'mount umount2 pivot_root chroot open_tree open_tree_attr move_mount fsopen fsconfig fsmount ' +
-      'fspick mount_setattr setns unshare',
+      'fspick mount_setattr',
     EPERM,
     'Needs CAP_SYS_ADMIN of the host.',
   ),
@@ -87,18 +84,16 @@ export const absentCalls: Family = {
 
   // What only the administrator of a host does.
   ...rows(
-    'acct swapon swapoff reboot sethostname setdomainname iopl ioperm init_module finit_module ' +
-      'delete_module kexec_load kexec_file_load vhangup syslog settimeofday clock_settime',
+    'acct swapon swapoff reboot iopl ioperm init_module finit_module ' +
+      'delete_module kexec_load kexec_file_load vhangup',
     EPERM,
     'Needs a capability of the host.',
   ),
 
   // Tracing, profiling, programs for the kernel.
-  ...rows('ptrace', EPERM, 'No process can trace another.'),
   ...rows('perf_event_open', EACCES, 'As with kernel.perf_event_paranoid = 3.'),
   ...rows('bpf', EPERM, 'As with kernel.unprivileged_bpf_disabled.'),
   ...rows('userfaultfd', ENOSYS, 'As without CONFIG_USERFAULTFD.'),
-  ...rows('kcmp', ENOSYS, 'As without CONFIG_KCMP.'),
   ...rows('uretprobe uprobe', ENOSYS, 'Only probes call it.'),
   ...rows(
     'process_vm_readv process_vm_writev',
@@ -107,8 +102,7 @@ export const absentCalls: Family = {
   ),
 
   // Other processes.
-  ...rows('pidfd_open', ENOSYS, 'As before Linux 5.3: there is one process.'),
-  ...rows('pidfd_send_signal pidfd_getfd process_mrelease', ENOSYS, 'There are no pidfds.'),
+  ...rows('process_mrelease', ENOSYS, 'There are no pidfds.'),
 
   // Security modules and self-restriction.
   ...rows(
@@ -121,7 +115,6 @@ export const absentCalls: Family = {
     ENOSYS,
     'As without CONFIG_SECURITY.',
   ),
-  ...rows('seccomp', ENOSYS, 'As without CONFIG_SECCOMP.'),
 
   // Memory that this machine does not have.
   ...rows('memfd_secret', ENOSYS, 'As without CONFIG_SECRETMEM.'),
@@ -133,9 +126,6 @@ export const absentCalls: Family = {
     ENOSYS,
     'As without CONFIG_NUMA.',
   ),
-
-  // Scheduling.
-  ...rows('ioprio_set ioprio_get', ENOSYS, 'As without CONFIG_BLOCK.'),
 
   ...rows('catavmm_entry', ENOSYS, 'This kernel was made without func-entry.'),
 };

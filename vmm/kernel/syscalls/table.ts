@@ -10,10 +10,26 @@ import { type Family, missing, type Row } from './define.ts';
 import { SIGNATURES } from './names.ts';
 import { epollCalls } from './epoll.ts';
 import { eventfdCalls } from './eventfd.ts';
+import { futexCalls } from './futex.ts';
+import { identityCalls } from './identity.ts';
+import { killCalls } from './kill.ts';
+import { limitsCalls } from './limits.ts';
+import { memoryCalls } from './memory.ts';
+import { openCalls } from './open.ts';
 import { pipeCalls } from './pipe.ts';
 import { pollCalls } from './poll.ts';
+import { prctlCalls } from './prctl.ts';
+import { processCalls } from './process.ts';
+import { randomCalls } from './random.ts';
+import { readWriteCalls } from './read-write.ts';
+import { schedCalls } from './sched.ts';
+import { signalCalls } from './signal.ts';
 import { signalfdCalls } from './signalfd.ts';
 import { socketCalls } from './socket.ts';
+import { systemCalls } from './system.ts';
+import { threadCalls } from './thread.ts';
+import { timeCalls } from './time.ts';
+import { timerCalls } from './timer.ts';
 import { timerfdCalls } from './timerfd.ts';
 
 /** A row with its place in the table. */
@@ -43,12 +59,33 @@ export type Families = Readonly<Record<string, Family>>;
 const FAMILIES: Families = {
   epoll: epollCalls,
   eventfd: eventfdCalls,
+  futex: futexCalls,
+  identity: identityCalls,
+  kill: killCalls,
+  limits: limitsCalls,
+  memory: memoryCalls,
+  open: openCalls,
   pipe: pipeCalls,
   poll: pollCalls,
+  prctl: prctlCalls,
+  process: processCalls,
+  random: randomCalls,
+  'read-write': readWriteCalls,
+  sched: schedCalls,
+  signal: signalCalls,
   signalfd: signalfdCalls,
   socket: socketCalls,
+  system: systemCalls,
+  thread: omit(threadCalls, 'membarrier'),
+  time: timeCalls,
+  timer: timerCalls,
   timerfd: timerfdCalls,
 };
+
+/** A family without a call that another file has in full. */
+function omit(family: Family, name: string): Family {
+  return Object.fromEntries(Object.entries(family).filter(([key]) => key !== name));
+}
 
 const NO_ROW: Row = missing(ENOSYS, 'Not a system call of x86-64 Linux.');
 
