@@ -1,7 +1,8 @@
-// Open files that no name leads to (pipe, socket, eventfd …): making them and giving them descriptors.
+// Open files that no name leads to (pipe, socket, eventfd …): making them and giving them
+// descriptors.
 //
-// Ownership: the File owns its object; the object's `release` operation frees it. The inode exists for
-// fstat(2) and /proc/self/fd and is shared by both ends of a pipe.
+// Ownership: the File owns its object; the object's `release` operation frees it. The inode exists
+// for fstat(2) and /proc/self/fd and is shared by both ends of a pipe.
 import { EFAULT, EMFILE } from '../../abi/errno.ts';
 import { O_CLOEXEC } from '../../abi/fcntl.ts';
 import type { Kernel } from '../kernel.ts';

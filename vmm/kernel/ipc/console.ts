@@ -1,5 +1,5 @@
-// The sandbox's stdin, stdout and stderr over the console port (ports.ts). A stream that is a terminal on
-// the host is /dev/console in the guest, any other looks like a pipe.
+// The sandbox's stdin, stdout and stderr over the console port (ports.ts). A stream that is a
+// terminal on the host is /dev/console in the guest, any other looks like a pipe.
 //
 //   File (variant 0, 1, 2 = stream) ─ object ─► Console ─ queue: who waits for input or for room
 //
@@ -16,6 +16,7 @@ import { type Dentry, type File, FILE_CONSOLE, type Inode } from '../records/vfs
 import { makeWaitQueue } from '../task/block.ts';
 import { defineFileOps, type IoBuffer } from '../vfs/file-ops.ts';
 import { makeFile, setFilePlace } from '../vfs/file.ts';
+import { holdInode } from '../vfs/inode.ts';
 import { lookupPath } from '../vfs/lookup.ts';
 import { makeAnonInode } from './anon-file.ts';
 import { initialTermios, ioctlTerminal } from './console-terminal.ts';
@@ -52,7 +53,7 @@ export function makeConsole(k: Kernel): StandardFiles {
   const tty = (terminals & 7) === 0 ? null : findTerminal(k);
   if (tty !== null) {
     console.inode = tty.inode;
-    tty.inode.refs++;
+    holdInode(tty.inode);
   }
   const [stdin, stdout, stderr] = [0, 1, 2].map((stream) => {
     const isTerminal = tty !== null && ((terminals >> stream) & 1) !== 0;

@@ -1,5 +1,5 @@
-// Epoll instances that watch each other: no cycles, at most five in a chain, and not too many chains,
-// because a wake-up climbs all of them.
+// Epoll instances that watch each other: no cycles, at most five in a chain, and not too many
+// chains, because a wake-up climbs all of them.
 //
 //   links below `target` + 1 + links above the watching instance <= 4
 import type { Kernel } from '../kernel.ts';
@@ -62,8 +62,8 @@ function depthAbove(k: Kernel, file: File, links: number): number {
 }
 
 /**
- * Whether a file below `target` wakes its watchers in more ways than Linux allows (EINVAL), now that
- * the instance `file` watches `target`. Linux: reverse_path_check, for nested instances only.
+ * Whether a file below `target` wakes its watchers in more ways than Linux allows (EINVAL), now
+ * that the instance `file` watches `target`. Linux: reverse_path_check, for nested instances only.
  */
 export function hasTooManyPaths(k: Kernel, file: File, target: File): boolean {
   if (target.kind !== FILE_EPOLL) return file.epollItems !== null && countPaths(k, target);

@@ -1,11 +1,13 @@
-// The path from a wake-up to an epoll instance: an interest whose file changed goes on the ready list
-// of its instance, and whoever waits for the instance is woken.
+// The path from a wake-up to an epoll instance: an interest whose file changed goes on the ready
+// list of its instance, and whoever waits for the instance is woken.
 //
-//   wakeFor(k, pipe.queue, POLLIN) ─► wake() ─► notifyEpollItem(item) ─► ready list ─► wake(epoll.queue)
+//   wakeFor(pipe.queue, POLLIN) ─► wake ─► notifyEpollItem ─► ready list ─► wakeFor(epoll.queue)
 //
 // Invariant: an item is in its instance's ready list if and only if `isReady`.
 // Invariant: nesting is limited (epoll.ts), so the recursion through wake() ends.
-import { EPOLLERR, EPOLLEXCLUSIVE, EPOLLET, EPOLLHUP, EPOLLONESHOT, EPOLLWAKEUP, POLLIN } from '../../abi/poll.ts';
+import {
+  EPOLLERR, EPOLLEXCLUSIVE, EPOLLET, EPOLLHUP, EPOLLONESHOT, EPOLLWAKEUP, POLLIN,
+} from '../../abi/poll.ts';
 import type { Kernel } from '../kernel.ts';
 import type { Epoll, EpollItem } from '../records/ipc.ts';
 import type { WaitQueue } from '../records/task.ts';
@@ -19,8 +21,8 @@ export const EPOLL_PRIVATE_BITS: number =
 let wakeKey = 0;
 
 /**
- * Wakes a queue, saying what changed: an epoll interest in other events is left alone, which matters
- * for edge-triggered ones. Blocked threads are all woken and look for themselves.
+ * Wakes a queue, saying what changed: an epoll interest in other events is left alone, which
+ * matters for edge-triggered ones. Blocked threads are all woken and look for themselves.
  */
 export function wakeFor(k: Kernel, queue: WaitQueue, events: number): void {
   if (queue.first === null) return;

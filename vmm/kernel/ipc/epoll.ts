@@ -188,8 +188,8 @@ const eventBytes: Uint8Array = new Uint8Array(EPOLL_EVENT_BYTES);
 const eventView: DataView = new DataView(eventBytes.buffer);
 
 /**
- * Writes up to `most` events to the guest at `gva` and updates the ready list (Linux: ep_send_events):
- * level-triggered items go to its end, edge-triggered and one-shot ones leave it.
+ * Writes up to `most` events to the guest at `gva` and updates the ready list (Linux:
+ * ep_send_events): level-triggered items go to its end, edge-triggered and one-shot ones leave it.
  * @returns events written, or -EFAULT when not even the first could be
  */
 export function collectEvents(k: Kernel, epollFile: File, gva: number, most: number): number {
@@ -207,7 +207,7 @@ export function collectEvents(k: Kernel, epollFile: File, gva: number, most: num
     }
     removeReady(item);
     if (events !== 0) {
-      if ((item.events & EPOLLONESHOT) !== 0) item.events = (item.events & EPOLL_PRIVATE_BITS) >>> 0;
+      if ((item.events & EPOLLONESHOT) !== 0) disable(item);
       else if ((item.events & EPOLLET) === 0) appendReady(item);
     }
     if (item === last) break;
@@ -215,7 +215,15 @@ export function collectEvents(k: Kernel, epollFile: File, gva: number, most: num
   return count;
 }
 
-/** An instance is readable when an item on its ready list really has an event; others leave the list. */
+/** What EPOLLONESHOT does after one event: only EPOLL_CTL_MOD brings the item back. */
+function disable(item: EpollItem): void {
+  item.events = (item.events & EPOLL_PRIVATE_BITS) >>> 0;
+}
+
+/**
+ * An instance is readable when an item on its ready list really has an event; others leave the
+ * list.
+ */
 function pollEpoll(k: Kernel, file: File): number {
   const epoll = epollOf(k, file);
   for (let item = epoll.readyHead; item !== null; item = epoll.readyHead) {

@@ -1,8 +1,8 @@
 // Named pipes: open(2) of a FIFO, which waits for the other side.
 //
-// The pipe hangs from the inode (Inode.object) while any end is open or waits. An open that waits is
-// counted as an end already, so that the other side finds it; the open counters tell it that the other
-// side came, even when it has gone again (Linux: fifo_open, wait_for_partner).
+// The pipe hangs from the inode (Inode.object) while any end is open or waits. An open that waits
+// is counted as an end already, so that the other side finds it; the open counters tell it that the
+// other side came, even when it has gone again (Linux: fifo_open, wait_for_partner).
 import { ENXIO } from '../../abi/errno.ts';
 import { O_ACCMODE, O_NONBLOCK, O_RDONLY, O_RDWR } from '../../abi/fcntl.ts';
 import type { Kernel } from '../kernel.ts';
@@ -19,7 +19,8 @@ const OPEN_WAITS = 1;
 
 /**
  * Opens the FIFO `inode` (open(2) calls it last, for its wait fields are used here).
- * @returns a file with one reference (its inode set), -ENXIO, or what block() says: BLOCKED, -ERESTARTSYS
+ * @returns a file with one reference (its inode set), -ENXIO, or what block() says: BLOCKED,
+ * -ERESTARTSYS
  */
 export function openFifo(k: Kernel, task: Task, inode: Inode, flags: number): File | number {
   const mode = flags & O_ACCMODE;

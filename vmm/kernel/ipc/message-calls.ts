@@ -1,5 +1,5 @@
-// One sendmsg or recvmsg on a header of the guest: the common part of sendmsg(2), recvmsg(2) and of each
-// message of sendmmsg(2), recvmmsg(2).
+// One sendmsg or recvmsg on a header of the guest: the common part of sendmsg(2), recvmsg(2) and of
+// each message of sendmmsg(2), recvmmsg(2).
 import { EFAULT, EISCONN, EOPNOTSUPP } from '../../abi/errno.ts';
 import {
   MSG_CMSG_CLOEXEC, MSG_OOB, SOCK_DGRAM, SOCK_STREAM, TCP_ESTABLISHED,

@@ -1,5 +1,5 @@
-// `struct msghdr` of the guest, and its iovecs as a buffer that can begin in the middle: a call that
-// waited goes on where it stopped.
+// `struct msghdr` of the guest, and its iovecs as a buffer that can begin in the middle: a call
+// that waited goes on where it stopped.
 import { EFAULT, EINVAL, EMSGSIZE } from '../../abi/errno.ts';
 import { IOV_MAX } from '../../abi/limits.ts';
 import { SOCKADDR_STORAGE_BYTES } from '../../abi/socket.ts';

@@ -4,7 +4,8 @@
 //
 // Linux: a page of a pipe is free when all of it was read, so that the read part of the first page
 // counts as used; an empty pipe has all pages free.
-// Invariant: count <= buffer.length <= capacity, both multiples of PIPE_BUF; head is 0 when count is.
+// Invariant: count <= buffer.length <= capacity, both multiples of PIPE_BUF; head is 0 when count
+// is.
 import { PIPE_BUF } from '../../abi/limits.ts';
 import type { Kernel } from '../kernel.ts';
 import type { Pipe } from '../records/ipc.ts';
@@ -45,7 +46,8 @@ export function drainRing(pipe: Pipe, to: IoBuffer): number {
 }
 
 /**
- * Copies `bytes` in, of which there must be room. A chunk that meets a bad address is left out as a whole.
+ * Copies `bytes` in, of which there must be room. A chunk that meets a bad address is left out as a
+ * whole.
  * @returns bytes added
  */
 export function fillRing(pipe: Pipe, from: IoBuffer, bytes: number): number {
@@ -70,7 +72,9 @@ export function reserveRing(k: Kernel, pipe: Pipe, bytes: number): void {
   resizeRing(k, pipe, Math.min(length, pipe.capacity));
 }
 
-/** Moves the content to storage of `bytes`, at the same place in its page. Preconditions: it fits. */
+/**
+ * Moves the content to storage of `bytes`, at the same place in its page. Preconditions: it fits.
+ */
 export function resizeRing(k: Kernel, pipe: Pipe, bytes: number): void {
   const old = pipe.buffer;
   const ring = makeRing(k, bytes);

@@ -1,4 +1,5 @@
-// Pipes and FIFOs: a byte ring (pipe-ring.ts) with counted ends. File.variant says which end a file is.
+// Pipes and FIFOs: a byte ring (pipe-ring.ts) with counted ends. File.variant says which end a file
+// is.
 //
 // The ring starts with one page and doubles up to `capacity`, so that idle pipes cost little.
 // Invariant: readers and writers count open files, and FIFO opens that wait (fifo.ts).
@@ -74,8 +75,8 @@ function readPipe(k: Kernel, file: File, to: IoBuffer): number {
 }
 
 /**
- * Writes what fits. Linux: up to PIPE_BUF bytes go in as a whole or not at all; more may go in parts,
- * and the write call goes on from there.
+ * Writes what fits. Linux: up to PIPE_BUF bytes go in as a whole or not at all; more may go in
+ * parts, and the write call goes on from there.
  */
 function writePipe(k: Kernel, file: File, from: IoBuffer): number {
   const wanted = from.remaining;
@@ -160,7 +161,8 @@ export function getPipeBytes(k: Kernel, file: File): number {
 
 /**
  * F_SETPIPE_SZ: rounds up to a power of two of pages, as Linux does.
- * @returns the new capacity, or -EBADF, -EINVAL, -EPERM (above pipe-max-size), -EBUSY (does not fit)
+ * @returns the new capacity, or -EBADF, -EINVAL, -EPERM (above pipe-max-size), -EBUSY (does not
+ * fit)
  */
 export function setPipeBytes(k: Kernel, file: File, bytes: number): number {
   if (file.kind !== FILE_PIPE) return -EBADF;

@@ -1,7 +1,7 @@
 // Signal descriptors, signalfd(2): reading takes pending signals as 128-byte structures.
 //
-// Whose signals: those of the thread that reads or polls and of the process. Operations on files do not
-// know the thread; it is the one whose call is being executed, the head of the run list.
+// Whose signals: those of the thread that reads or polls and of the process. Operations on files do
+// not know the thread; it is the one whose call is being executed, the head of the run list.
 import { EAGAIN, EFAULT, EINVAL } from '../../abi/errno.ts';
 import { O_RDWR } from '../../abi/fcntl.ts';
 import { POLLIN } from '../../abi/poll.ts';
@@ -39,7 +39,9 @@ function behind(k: Kernel, file: File): SignalFd {
   return k.arena.at(SignalFd, file.object?.address ?? 0);
 }
 
-/** A signal became pending in `process` or one of its tasks: wakes readers of signal descriptors. */
+/**
+ * A signal became pending in `process` or one of its tasks: wakes readers of signal descriptors.
+ */
 export function notifySignalFds(k: Kernel, process: Process): void {
   const { slots } = process.fds;
   for (let fd = 0; fd < slots.length; fd++) {

@@ -21,7 +21,9 @@ import { dropFiles, isWritable, sentBytes } from './socket-queue.ts';
 import { receive } from './socket-receive.ts';
 import { send } from './socket-send.ts';
 
-/** The open file of a socket; it takes over a reference of the socket that the caller has counted. */
+/**
+ * The open file of a socket; it takes over a reference of the socket that the caller has counted.
+ */
 export function makeSocketFile(k: Kernel, socket: Socket, flags: number): File {
   const inode = makeAnonInode(k, S_IFSOCK | 0o777);
   return makeAnonFile(k, FILE_SOCKET, O_RDWR | flags, socket, inode);

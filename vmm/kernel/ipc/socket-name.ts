@@ -1,7 +1,8 @@
-// Names of AF_UNIX sockets: paths (an inode leads to the socket) and abstract names (found by looking
-// through the process's descriptors: there are few sockets, and no table has to be kept and saved).
+// Names of AF_UNIX sockets: paths (an inode leads to the socket) and abstract names (found by
+// looking through the process's descriptors: there are few sockets, and no table has to be kept and
+// saved).
 //
-//   struct sockaddr_un   u16 family | path, NUL         → name "/run/x"      getsockname gives the NUL
+//   struct sockaddr_un   u16 family | path, NUL         → name "/run/x"; getsockname gives the NUL
 //                        u16 family | NUL, any bytes    → name "\0any bytes"
 import {
   EADDRINUSE, ECONNREFUSED, EEXIST, EFAULT, EINVAL, ENOSPC, EPROTOTYPE,
@@ -35,7 +36,10 @@ export function isUnspecified(raw: Uint8Array): boolean {
   return raw.length >= 2 && ((raw[0] ?? 0) | (raw[1] ?? 0) << 8) === AF_UNSPEC;
 }
 
-/** The name in an address: a path without its NUL, or NUL and more; -EINVAL. Linux: unix_validate_addr. */
+/**
+ * The name in an address: a path without its NUL, or NUL and more; -EINVAL. Linux:
+ * unix_validate_addr.
+ */
 export function parseName(raw: Uint8Array): Uint8Array | number {
   if (raw.length <= PATH_OFFSET || raw.length > SockaddrUn.bytes) return -EINVAL;
   if (((raw[0] ?? 0) | (raw[1] ?? 0) << 8) !== AF_UNIX) return -EINVAL;
@@ -128,8 +132,8 @@ function bindAutomatically(k: Kernel, process: Process, socket: Socket): number 
 
 /**
  * The socket of a type that an address leads to.
- * @returns -EINVAL, -ECONNREFUSED when nobody has the name, -EPROTOTYPE for a path of another type, or
- * why the path cannot be walked
+ * @returns -EINVAL, -ECONNREFUSED when nobody has the name, -EPROTOTYPE for a path of another type,
+ * or why the path cannot be walked
  */
 export function findSocket(
   k: Kernel,

@@ -1,11 +1,11 @@
-// getsockopt(2) and setsockopt(2) at level SOL_SOCKET. Switches are bits of Socket.options; what has no
-// meaning between AF_UNIX sockets is remembered and otherwise ignored, as on Linux.
+// getsockopt(2) and setsockopt(2) at level SOL_SOCKET. Switches are bits of Socket.options; what
+// has no meaning between AF_UNIX sockets is remembered and otherwise ignored, as on Linux.
 import { EDOM, EFAULT, EINVAL, ENOPROTOOPT, EOPNOTSUPP } from '../../abi/errno.ts';
 import { readI64, writeI64 } from '../../abi/layout.ts';
 import {
-  SO_ACCEPTCONN, SO_BROADCAST, SO_BSDCOMPAT, SO_DEBUG, SO_DOMAIN, SO_DONTROUTE, SO_ERROR, SO_KEEPALIVE,
-  SO_LINGER, SO_MARK, SO_NO_CHECK, SO_OOBINLINE, SO_PASSCRED, SO_PASSSEC, SO_PEERCRED, SO_PRIORITY,
-  SO_PROTOCOL, SO_RCVBUF, SO_RCVBUFFORCE, SO_RCVLOWAT, SO_RCVTIMEO, SO_REUSEADDR, SO_REUSEPORT,
+  SO_ACCEPTCONN, SO_BROADCAST, SO_BSDCOMPAT, SO_DEBUG, SO_DOMAIN, SO_DONTROUTE, SO_ERROR,
+  SO_KEEPALIVE, SO_LINGER, SO_MARK, SO_NO_CHECK, SO_OOBINLINE, SO_PASSCRED, SO_PASSSEC,
+  SO_PEERCRED, SO_PRIORITY, SO_PROTOCOL, SO_RCVBUF, SO_RCVBUFFORCE, SO_RCVLOWAT, SO_RCVTIMEO, SO_REUSEADDR, SO_REUSEPORT,
   SO_RXQ_OVFL, SO_SNDBUF, SO_SNDBUFFORCE, SO_SNDLOWAT, SO_SNDTIMEO, SO_TIMESTAMP, SO_TIMESTAMPNS,
   SO_TYPE, TCP_LISTEN,
 } from '../../abi/socket.ts';
@@ -17,7 +17,9 @@ import type { Socket } from '../records/ipc.ts';
 import type { Process } from '../records/task.ts';
 import { toNs } from '../time/clock.ts';
 
-/** SO_* switches in the order of their bits in Socket.options; append only (images hold the bits). */
+/**
+ * SO_* switches in the order of their bits in Socket.options; append only (images hold the bits).
+ */
 const SWITCHES: readonly number[] = [
   SO_DEBUG, SO_REUSEADDR, SO_DONTROUTE, SO_BROADCAST, SO_KEEPALIVE, SO_OOBINLINE, SO_NO_CHECK,
   SO_BSDCOMPAT, SO_PASSCRED, SO_TIMESTAMP, SO_TIMESTAMPNS, SO_RXQ_OVFL, SO_PASSSEC,
@@ -98,7 +100,9 @@ function getNumber(socket: Socket, name: number): number | null {
 const scratch: Uint8Array = new Uint8Array(16);
 const scratchView: DataView = new DataView(scratch.buffer);
 
-/** Sets an option from the guest's `bytes` bytes at `gva`. 0, -EINVAL, -EFAULT, -ENOPROTOOPT, -EDOM. */
+/**
+ * Sets an option from the guest's `bytes` bytes at `gva`. 0, -EINVAL, -EFAULT, -ENOPROTOOPT, -EDOM.
+ */
 export function setOption(
   k: Kernel,
   socket: Socket,

@@ -2,8 +2,8 @@
 //
 //   Socket.firstMessage ─► SocketMessage ─ next ─► … ─► lastMessage     (in the receiver)
 //
-// What lies in a queue is counted against the send buffer of who sent it, as on Linux; each message costs
-// its bytes and an overhead, so that empty messages are limited too.
+// What lies in a queue is counted against the send buffer of who sent it, as on Linux; each message
+// costs its bytes and an overhead, so that empty messages are limited too.
 // Invariant: queuedBytes is the sum of the costs, messageCount the length of the list.
 // Ownership: a message owns its bytes and name and holds the files it carries.
 import { POLLIN, POLLOUT, POLLRDNORM, POLLWRBAND, POLLWRNORM } from '../../abi/poll.ts';
@@ -26,8 +26,8 @@ export function costOf(bytes: number): number {
 }
 
 /**
- * Storage of `bytes` bytes. It is rounded up to a power of two: the arena keeps freed records by size,
- * and messages of all sizes would leave it full of holes.
+ * Storage of `bytes` bytes. It is rounded up to a power of two: the arena keeps freed records by
+ * size, and messages of all sizes would leave it full of holes.
  */
 export function makeRounded(k: Kernel, bytes: number): Bytes {
   let room = SMALLEST_BYTES;
@@ -153,8 +153,8 @@ export function takeFiles(k: Kernel, message: SocketMessage): File[] {
 let dropping: File[] | null = null;
 
 /**
- * Drops references to files. Sockets may carry sockets that carry sockets …, as deep as the guest likes,
- * so that what a drop releases in turn is put in a list instead of dropped recursively.
+ * Drops references to files. Sockets may carry sockets that carry sockets …, as deep as the guest
+ * likes, so that what a drop releases in turn is put in a list instead of dropped recursively.
  */
 export function dropFiles(k: Kernel, files: readonly File[]): void {
   if (files.length === 0) return;

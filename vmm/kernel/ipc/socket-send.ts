@@ -1,5 +1,5 @@
-// Sending on AF_UNIX sockets: one attempt, without waiting. The calls (syscalls/socket.ts, write(2)) wait
-// and go on.
+// Sending on AF_UNIX sockets: one attempt, without waiting. The calls (syscalls/socket.ts,
+// write(2)) wait and go on.
 import {
   EAGAIN, ECONNREFUSED, EFAULT, EMSGSIZE, ENOTCONN, EPERM, EPIPE,
 } from '../../abi/errno.ts';

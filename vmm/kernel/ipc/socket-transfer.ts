@@ -1,5 +1,6 @@
-// Sending and receiving with waiting: what send(2), recv(2) and their relatives have in common. Each
-// function is executed again from the start after BLOCKED; bytes done so far are in task.waitProgress.
+// Sending and receiving with waiting: what send(2), recv(2) and their relatives have in common.
+// Each function is executed again from the start after BLOCKED; bytes done so far are in
+// task.waitProgress.
 import { EAGAIN, EINTR, EPIPE } from '../../abi/errno.ts';
 import { O_NONBLOCK } from '../../abi/fcntl.ts';
 import { SI_USER, SIGPIPE } from '../../abi/signal.ts';

@@ -1,5 +1,6 @@
-// AF_UNIX sockets: making, connecting as a pair, closing. What files do is in socket-file.ts, messages in
-// socket-queue.ts, sending in socket-send.ts, receiving in socket-receive.ts, names in socket-name.ts.
+// AF_UNIX sockets: making, connecting as a pair, closing. What files do is in socket-file.ts,
+// messages in socket-queue.ts, sending in socket-send.ts, receiving in socket-receive.ts, names in
+// socket-name.ts.
 //
 //   File ─ object ─► Socket ◄─ peer ─► Socket ◄─ object ─ File
 //
@@ -27,8 +28,8 @@ export const SHUTDOWN_SEND = 2;
 export const SHUTDOWN_BOTH = 3;
 
 /**
- * An unconnected socket of a type (SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET). It has one reference, which
- * its file takes over, or the listener whose pending connection it is.
+ * An unconnected socket of a type (SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET). It has one reference,
+ * which its file takes over, or the listener whose pending connection it is.
  */
 export function makeSocket(k: Kernel, type: number): Socket {
   const socket = k.arena.make(Socket);
@@ -91,7 +92,10 @@ export function isQueueFull(socket: Socket): boolean {
 
 // Closing
 
-/** Closes a socket and drops the reference of its file. Linux: unix_release_sock; `embryo`: never accepted. */
+/**
+ * Closes a socket and drops the reference of its file. Linux: unix_release_sock; `embryo`: never
+ * accepted.
+ */
 export function closeSocket(k: Kernel, socket: Socket, embryo: boolean): void {
   socket.isClosed = true;
   unbind(k, socket);
@@ -127,7 +131,9 @@ export function appendPending(listener: Socket, connection: Socket): void {
   listener.pendingCount++;
 }
 
-/** Takes the oldest connection that waits for accept(2); the caller owns the listener's reference. */
+/**
+ * Takes the oldest connection that waits for accept(2); the caller owns the listener's reference.
+ */
 export function takePending(listener: Socket): Socket | null {
   const first = listener.firstPending;
   if (first === null) return null;

@@ -1,7 +1,7 @@
 // Timer descriptors, timerfd(2): a timer (time/timers.ts) whose expirations are read as a counter.
 //
-// Deadlines are kept as CLOCK_MONOTONIC, also those given as CLOCK_REALTIME: the guest cannot set the
-// clock. Ownership: the TimerFd owns its Timer.
+// Deadlines are kept as CLOCK_MONOTONIC, also those given as CLOCK_REALTIME: the guest cannot set
+// the clock. Ownership: the TimerFd owns its Timer.
 import { EAGAIN, EFAULT, EINVAL } from '../../abi/errno.ts';
 import { O_RDWR } from '../../abi/fcntl.ts';
 import { POLLIN } from '../../abi/poll.ts';

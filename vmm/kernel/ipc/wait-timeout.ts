@@ -1,5 +1,5 @@
-// Timeouts of calls that are executed again while they wait: the deadline is set once and kept in the
-// task, so that a later execution neither reads the guest's timeout again nor starts it anew.
+// Timeouts of calls that are executed again while they wait: the deadline is set once and kept in
+// the task, so that a later execution neither reads the guest's timeout again nor starts it anew.
 //
 // Task.waitState has WAIT_STARTED after the first execution; calls may use the other bits.
 import { EFAULT, EINVAL } from '../../abi/errno.ts';
@@ -38,8 +38,9 @@ export function timeLeftNs(k: Kernel, task: Task): number {
 }
 
 /**
- * Reads a relative `struct timespec` as nanoseconds; a null pointer is Infinity. On later executions of
- * a call the guest's memory counts no more: the answer is then Infinity, the deadline is in the task.
+ * Reads a relative `struct timespec` as nanoseconds; a null pointer is Infinity. On later
+ * executions of a call the guest's memory counts no more: the answer is then Infinity, the deadline
+ * is in the task.
  * @returns the timeout, -EFAULT or -EINVAL
  */
 export function readTimeout(k: Kernel, task: Task, gva: number): number {
@@ -49,7 +50,9 @@ export function readTimeout(k: Kernel, task: Task, gva: number): number {
   return toTimeout(readI64(view, 0), readI64(view, 8));
 }
 
-/** Checks and joins seconds and nanoseconds as timespec64_valid() does; -EINVAL when they are bad. */
+/**
+ * Checks and joins seconds and nanoseconds as timespec64_valid() does; -EINVAL when they are bad.
+ */
 export function toTimeout(sec: number, nsec: number): number {
   if (sec < 0 || nsec < 0 || nsec >= NSEC_PER_SEC) return -EINVAL;
   return toNs(sec, nsec);

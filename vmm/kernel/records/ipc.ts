@@ -122,7 +122,9 @@ export interface Socket extends Rec {
   firstMessage: SocketMessage | null;
   lastMessage: SocketMessage | null;
   messageCount: number;
-  /** What the received messages cost (bytes and overhead); counted against the sender's sendLimit. */
+  /**
+   * What the received messages cost (bytes and overhead); counted against the sender's sendLimit.
+   */
   queuedBytes: number;
   /** SHUT_RD = bit 0, SHUT_WR = bit 1. */
   shutdown: number;

@@ -1,8 +1,8 @@
 // poll(2), ppoll(2), select(2), pselect6(2).
 //
-// The timeout is read once (ipc/wait-timeout.ts). select, pselect6 and ppoll write the time left to the
-// guest when they end; an interrupted call that is restarted goes on with what was written. poll keeps
-// its deadline instead.
+// The timeout is read once (ipc/wait-timeout.ts). select, pselect6 and ppoll write the time left to
+// the guest when they end; an interrupted call that is restarted goes on with what was written.
+// poll keeps its deadline instead.
 import { EBADF, EFAULT, EINTR, EINVAL } from '../../abi/errno.ts';
 import { readI64, readUsize } from '../../abi/layout.ts';
 import {
@@ -79,7 +79,10 @@ function pollMany(
   return writeRevents(k, gva, raw) ? ready : -EFAULT;
 }
 
-/** Writes only the revents: the rest belongs to the guest, and other threads may change it meanwhile. */
+/**
+ * Writes only the revents: the rest belongs to the guest, and other threads may change it
+ * meanwhile.
+ */
 function writeRevents(k: Kernel, gva: number, raw: Uint8Array): boolean {
   for (let at = 0; at < raw.length; at += POLLFD_BYTES) {
     if (copyOut(k, gva + at + 6, raw.subarray(at + 6, at + 8)) !== 2) return false;
@@ -207,8 +210,8 @@ function lookAtSets(k: Kernel, task: Task, sets: SelectSets): number {
 }
 
 /**
- * Writes the time left as seconds and `unitNs` units when the call ends (Linux: poll_select_finish).
- * A call whose time could not be written is not restarted.
+ * Writes the time left as seconds and `unitNs` units when the call ends (Linux:
+ * poll_select_finish). A call whose time could not be written is not restarted.
  */
 function writeTimeLeft(
   k: Kernel,

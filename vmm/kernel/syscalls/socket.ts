@@ -3,7 +3,7 @@
 // What waits is executed again from the start: addresses are resolved anew, bytes done are in
 // task.waitProgress, messages done (sendmmsg, recvmmsg) in task.waitArgument.
 import {
-  EAFNOSUPPORT, EBADF, EFAULT, EINVAL, ENOTCONN, ENOTSOCK, EOPNOTSUPP, EPROTONOSUPPORT,
+  EAFNOSUPPORT, EAGAIN, EBADF, EFAULT, EINVAL, ENOTCONN, ENOTSOCK, EOPNOTSUPP, EPROTONOSUPPORT,
   ESOCKTNOSUPPORT,
 } from '../../abi/errno.ts';
 import { IOV_MAX } from '../../abi/limits.ts';
@@ -12,7 +12,6 @@ import {
   SOCK_PACKET, SOCK_RAW, SOCK_SEQPACKET, SOCK_STREAM, SOCK_TYPE_MASK, SOL_SOCKET,
 } from '../../abi/socket.ts';
 import { Mmsghdr } from '../../abi/struct-socket.ts';
-import { EAGAIN } from '../../abi/errno.ts';
 import { installOrDrop, installPair } from '../ipc/anon-file.ts';
 import { receiveMessage, resolveAddress, sendMessage } from '../ipc/message-calls.ts';
 import {
@@ -305,6 +304,7 @@ function getsockopt(k: Kernel, task: Task, a: Args): number {
   return writeU32(k, lengthGva, part.length) ? 0 : -EFAULT;
 }
 
+const OPTIONS = 'SOL_SOCKET only; options for networks are remembered or ENOPROTOOPT.';
 const UNIX_ONLY = 'AF_UNIX only; other families are EAFNOSUPPORT.';
 
 export const socketCalls: Family = {
@@ -324,6 +324,6 @@ export const socketCalls: Family = {
   recvmsg: partial(recvmsg, 'Ancillary data: SCM_RIGHTS and SCM_CREDENTIALS.'),
   sendmmsg: partial(sendmmsg, 'As sendmsg.'),
   recvmmsg: partial(recvmmsg, 'As recvmsg; the timeout begins anew when the call has waited.'),
-  setsockopt: partial(setsockopt, 'SOL_SOCKET only; options for networks are remembered or ENOPROTOOPT.'),
-  getsockopt: partial(getsockopt, 'SOL_SOCKET only; options for networks are remembered or ENOPROTOOPT.'),
+  setsockopt: partial(setsockopt, OPTIONS),
+  getsockopt: partial(getsockopt, OPTIONS),
 };
