@@ -1,0 +1,26 @@
+// `catavmm boot`: goes on from an image. The shortest way from the command line to the guest:
+// what is imported here is loaded before the image is opened.
+
+import process from 'node:process';
+import { Sandbox } from '../../vmm/sandbox.ts';
+import type { Command } from '../context.ts';
+import { noteEvent, superviseGuest } from '../guest.ts';
+import { parseLimits, parseRootfs } from '../program.ts';
+import { makeTracing } from '../strace.ts';
+
+export const command: Command = async ({ args, output }) => {
+  const rootfs = parseRootfs(args, process.cwd());
+  const tracing = makeTracing(
+    { lines: args.has('strace'), summary: args.has('strace-summary') }, output);
+  const sandbox = await Sandbox.boot(args.operands[0] as string, {
+    ...parseLimits(args),
+    ...(rootfs === undefined ? {} : { rootfs }),
+    verify: args.has('verify'),
+    stdin: 'inherit',
+    stdout: 'inherit',
+    stderr: 'inherit',
+    onEvent: noteEvent(output),
+    ...(tracing.strace === undefined ? {} : { strace: tracing.strace }),
+  });
+  return await superviseGuest(sandbox, args, output, tracing);
+};

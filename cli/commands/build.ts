@@ -1,0 +1,80 @@
+// `catavmm build`: runs a program up to its func-entry point and saves it.
+
+import { readFileSync } from 'node:fs';
+import { Sandbox } from '../../vmm/sandbox.ts';
+import type { BuildOptions, BuildResult, EntryChoice } from '../../vmm/options.ts';
+import type { Arguments } from '../args.ts';
+import type { Command } from '../context.ts';
+import { UsageError } from '../errors.ts';
+import { noteEvent, writeReport } from '../guest.ts';
+import type { Output } from '../output.ts';
+import { parseProgram, readSurroundings } from '../program.ts';
+import { Progress } from '../progress.ts';
+import { formatBytes, formatCount, formatMicros, parseCount } from '../sizes.ts';
+import { makeTracing } from '../strace.ts';
+
+const trainMax = 1_000_000;
+
+/** `--entry`; the parser has let only known kinds through. */
+export function parseEntry(text: string | undefined): EntryChoice {
+  if (text === undefined) return { kind: 'default' };
+  if (text.startsWith('line=')) return { kind: 'line', text: text.slice('line='.length) };
+  return { kind: text as 'explicit' | 'listen' | 'stdin' };
+}
+
+/** `--train N` and the requests, one per line of `--train-input`. */
+export function parseTraining(args: Arguments): Pick<BuildOptions, 'train' | 'trainCount'> {
+  const count = args.text('train');
+  const path = args.text('train-input');
+  const train = path === undefined ? [] : readFileSync(path, 'utf8').split('\n');
+  if (train.at(-1) === '') train.pop();
+  if (count === undefined) {
+    return path === undefined ? {} : { train, trainCount: train.length };
+  }
+  const trainCount = parseCount(count, '--train', trainMax);
+  if (path !== undefined && train.length < trainCount) {
+    throw new UsageError(`--train: ${path} has ${train.length} lines, not ${trainCount}.`);
+  }
+  return { trainCount, ...(path === undefined ? {} : { train: train.slice(0, trainCount) }) };
+}
+
+function describeResult(result: BuildResult, us: number): string {
+  const { output, bytes, entry, frames, objects } = result;
+  return `Wrote ${output}: ${formatBytes(bytes)}, ${formatCount(frames)} frames, ` +
+    `${formatCount(objects)} objects, entry ${entry}, in ${formatMicros(us)}.`;
+}
+
+function showResult(result: BuildResult, us: number, output: Output): void {
+  if (output.json) output.printJson(result);
+  else output.note(describeResult(result, us));
+}
+
+export const command: Command = async ({ args, output, env }) => {
+  const image = args.text('output');
+  if (image === undefined || image === '') {
+    throw new UsageError('build needs a file to write: -o image.cfi.');
+  }
+  const entry = parseEntry(args.text('entry'));
+  const tracing = makeTracing(
+    { lines: args.has('strace'), summary: args.has('strace-summary') }, output);
+  const progress = new Progress(output);
+  const startedMs = performance.now();
+  const result = await Sandbox.build({
+    ...parseProgram(args, readSurroundings(env, output)),
+    ...parseTraining(args),
+    output: image,
+    entry,
+    selfContained: args.has('self-contained'),
+    // What the program prints before the image is saved goes to stderr: stdout is the result's.
+    stdout: 'inherit',
+    stderr: 'inherit',
+    onEvent: noteEvent(output),
+    onProgress: (stage, done, total) => progress.update(stage, done, total),
+    ...(tracing.strace === undefined ? {} : { strace: tracing.strace }),
+  }).finally(() => progress.end());
+  tracing.finish();
+  const path = args.text('report');
+  if (path !== undefined) writeReport(path, result);
+  showResult(result, (performance.now() - startedMs) * 1000, output);
+  return 0;
+};

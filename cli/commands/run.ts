@@ -1,0 +1,22 @@
+// `catavmm run`: a program in a new sandbox, with this process's stdin, stdout and stderr.
+
+import { Sandbox } from '../../vmm/sandbox.ts';
+import type { Command } from '../context.ts';
+import { noteEvent, superviseGuest } from '../guest.ts';
+import { parseProgram, readSurroundings } from '../program.ts';
+import { makeTracing } from '../strace.ts';
+
+export const command: Command = async ({ args, output, env }) => {
+  const program = parseProgram(args, readSurroundings(env, output));
+  const tracing = makeTracing(
+    { lines: args.has('strace'), summary: args.has('strace-summary') }, output);
+  const sandbox = await Sandbox.run({
+    ...program,
+    stdin: 'inherit',
+    stdout: 'inherit',
+    stderr: 'inherit',
+    onEvent: noteEvent(output),
+    ...(tracing.strace === undefined ? {} : { strace: tracing.strace }),
+  });
+  return await superviseGuest(sandbox, args, output, tracing);
+};

@@ -1,0 +1,86 @@
+// What `run` and `boot` do with a sandbox that runs: pass signals on, wait, write the report, and
+// turn the guest's end into an exit code.
+
+import { writeFileSync } from 'node:fs';
+import process from 'node:process';
+import type { Report, Status } from '../vmm/options.ts';
+import type { Arguments } from './args.ts';
+import { CommandError } from './errors.ts';
+import { EXIT_FAILED, EXIT_TIMEOUT } from './exit-codes.ts';
+import type { Output } from './output.ts';
+import type { Tracing } from './strace.ts';
+
+/** The part of Sandbox that is needed here. */
+export interface RunningGuest {
+  readonly status: Promise<Status>;
+  kill(signal?: string | number): void;
+  report(): Report;
+  close(): Promise<void>;
+}
+
+/** Signals that go to the guest. The second SIGINT or SIGTERM kills it. */
+const passedOn = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const;
+const insistent: readonly string[] = ['SIGINT', 'SIGTERM'];
+
+/** Passes this process's signals on to the guest; returns how to stop that. */
+export function forwardSignals(guest: Pick<RunningGuest, 'kill'>): () => void {
+  let isAsked = false;
+  const handlers = passedOn.map((signal) => {
+    const handler = (): void => {
+      guest.kill(isAsked && insistent.includes(signal) ? 'SIGKILL' : signal);
+      if (insistent.includes(signal)) isAsked = true;
+    };
+    process.on(signal, handler);
+    return { signal, handler };
+  });
+  return () => {
+    for (const { signal, handler } of handlers) process.off(signal, handler);
+  };
+}
+
+/** Writes `--report FILE`. @throws CommandError */
+export function writeReport(path: string, report: unknown): void {
+  try {
+    writeFileSync(path, `${JSON.stringify(report, null, 2)}\n`);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new CommandError('CATAVMM_REPORT', `The report cannot be written: ${reason}`);
+  }
+}
+
+/** The exit code for a guest's end; says on stderr what the guest could not say itself. */
+export function concludeStatus(status: Status, args: Arguments, output: Output): number {
+  if (status.reason === 'timeout') {
+    output.note(`${output.paint('yellow', 'catavmm:', 2)} killed after ${args.text('timeout')}.`);
+    return EXIT_TIMEOUT;
+  }
+  if (status.reason === 'failed') {
+    throw new CommandError('CATAVMM_FAILED', status.message ?? 'The sandbox failed.');
+  }
+  if (status.reason === 'aborted') return EXIT_FAILED;
+  return status.code;
+}
+
+/** Waits for a guest's end. Ownership: closes the guest. */
+export async function superviseGuest(
+  guest: RunningGuest, args: Arguments, output: Output, tracing: Tracing,
+): Promise<number> {
+  const stop = forwardSignals(guest);
+  try {
+    const status = await guest.status;
+    tracing.finish();
+    const path = args.text('report');
+    if (path !== undefined) writeReport(path, guest.report());
+    return concludeStatus(status, args, output);
+  } finally {
+    stop();
+    await guest.close();
+  }
+}
+
+/** Events of a guest that its user should know, as notes on stderr. */
+export function noteEvent(output: Output): (kind: string, detail: string) => void {
+  return (kind, detail) => {
+    output.note(`${output.paint('yellow', 'catavmm:', 2)} ${kind}: ${detail}`);
+  };
+}

@@ -1,0 +1,237 @@
+// The one description of all commands and flags: parsing, `--help`, completion and docs/cli.md
+// come from it.
+//
+// Invariant: data only. It is loaded by every start, also by that of `catavmm boot`.
+
+export interface FlagSpec {
+  /** Without dashes. */
+  name: string;
+  /** One letter. */
+  short?: string;
+  /** What stands for its value in help; absent for a switch. */
+  value?: string;
+  /** May be given more than once. */
+  repeat?: boolean;
+  choices?: readonly string[];
+  /** What a shell should offer as value. */
+  complete?: 'file' | 'directory';
+  /** Half a sentence. */
+  help: string;
+}
+
+export type CommandName =
+  | 'run' | 'build' | 'boot' | 'inspect' | 'verify' | 'syscalls' | 'doctor' | 'completion';
+
+export interface CommandSpec {
+  name: CommandName;
+  /** Half a sentence. */
+  summary: string;
+  /** After the name. */
+  usage: string;
+  /** How many operands there may be, and what they are in a sentence. */
+  operands: { low: number; high: number; what: string };
+  /** The first operand and all that follows are a program and its arguments. */
+  guest?: boolean;
+  /** What a shell should offer as operand. */
+  complete?: 'file' | readonly string[];
+  flags: readonly FlagSpec[];
+  examples: readonly [string, string, string];
+}
+
+/** Taken by every command, also in front of its name. */
+export const globalFlags: readonly FlagSpec[] = [
+  { name: 'help', short: 'h', help: 'show this help' },
+  { name: 'version', short: 'V', help: 'show versions' },
+  { name: 'json', help: 'results and errors as JSON' },
+  { name: 'quiet', short: 'q', help: 'no progress, no notes; errors only' },
+  { name: 'no-color', help: 'no colours (also: NO_COLOR, FORCE_COLOR)' },
+];
+
+const rootfs: FlagSpec = {
+  name: 'rootfs', value: 'DIR', complete: 'directory',
+  help: "the guest's root directory, only read (default: /)",
+};
+const memory: FlagSpec = {
+  name: 'memory', short: 'm', value: 'SIZE', help: 'most guest memory (default: 512m)',
+};
+const timeout: FlagSpec = {
+  name: 'timeout', value: 'TIME', help: 'kill the guest after 500ms, 5s, 2m or 1h',
+};
+const strace: FlagSpec = { name: 'strace', help: 'show each system call on stderr' };
+const straceSummary: FlagSpec = {
+  name: 'strace-summary', short: 'c', help: 'count system calls and show a table at the end',
+};
+const report: FlagSpec = {
+  name: 'report', value: 'FILE', complete: 'file', help: 'write times and counts as JSON',
+};
+
+/** What a program gets, in `run` and `build`. */
+const programFlags: readonly FlagSpec[] = [
+  rootfs,
+  {
+    name: 'env', short: 'e', value: 'K=V', repeat: true,
+    help: 'set a variable; K alone passes yours on',
+  },
+  {
+    name: 'env-file', value: 'FILE', repeat: true, complete: 'file',
+    help: 'set variables from lines K=V',
+  },
+  {
+    name: 'workdir', short: 'w', value: 'DIR',
+    help: 'working directory in the guest (default: / or, without --rootfs, yours)',
+  },
+  {
+    name: 'volume', short: 'v', value: 'SRC:DST[:ro]', repeat: true,
+    help: 'show SRC as DST; what the guest writes there stays in the sandbox',
+  },
+  memory,
+  timeout,
+  {
+    name: 'cpu', value: 'LEVEL', choices: ['v2', 'v3', 'v4', 'host'],
+    help: 'the x86-64 level that the guest may use (default: host)',
+  },
+  { name: 'deterministic', help: 'fixed clock, randomness and addresses' },
+  strace,
+  straceSummary,
+  report,
+];
+
+const image = { low: 1, high: 1, what: 'one image' };
+
+export const commands: readonly CommandSpec[] = [
+  {
+    name: 'run',
+    summary: 'run a program in a new sandbox',
+    usage: '[flags] [--] COMMAND [argument …]',
+    operands: { low: 1, high: Infinity, what: 'a command' },
+    guest: true,
+    flags: programFlags,
+    examples: [
+      "catavmm run -- python3 -c 'print(6 * 7)'",
+      'catavmm run --memory 256m --timeout 5s sha256sum /etc/os-release',
+      'catavmm run --rootfs ./alpine -e GREETING=hi -v ./data:/data:ro /bin/sh -c env',
+    ],
+  },
+  {
+    name: 'build',
+    summary: 'run a program up to its func-entry point and save it as an image',
+    usage: '-o IMAGE [flags] [--] COMMAND [argument …]',
+    operands: { low: 1, high: Infinity, what: 'a command' },
+    guest: true,
+    flags: [
+      {
+        name: 'output', short: 'o', value: 'FILE', complete: 'file',
+        help: 'the image to write (.cfi); replaced only when all went well',
+      },
+      {
+        name: 'entry', value: 'WHAT', choices: ['listen', 'stdin', 'line=TEXT', 'explicit'],
+        help: 'what counts as initialised: a blocking accept, the first read of stdin, ' +
+          "the output TEXT, or only the program's own call (default: whichever comes first)",
+      },
+      { name: 'train', value: 'N', help: 'serve N training requests before saving' },
+      {
+        name: 'train-input', value: 'FILE', complete: 'file',
+        help: 'training requests, one per line, given on stdin',
+      },
+      {
+        name: 'self-contained',
+        help: 'store mapped and open files too: boots with an empty rootfs',
+      },
+      ...programFlags,
+    ],
+    examples: [
+      'catavmm build -o app.cfi -- python3 app.py',
+      "catavmm build -o echo.cfi --entry 'line=ready' ./echo-server",
+      'catavmm build -o app.cfi --train 3 --train-input requests.txt --cpu v3 ./app',
+    ],
+  },
+  {
+    name: 'boot',
+    summary: 'go on from an image',
+    usage: '[flags] IMAGE',
+    operands: image,
+    complete: 'file',
+    flags: [
+      { ...rootfs, help: "the guest's root directory (default: the one that the image names)" },
+      { ...memory, help: 'most guest memory (default: as when it was built)' },
+      timeout,
+      { name: 'verify', help: "check the digest of the image's memory first" },
+      strace,
+      straceSummary,
+      report,
+    ],
+    examples: [
+      "echo '{\"n\": 6}' | catavmm boot app.cfi",
+      'catavmm boot --report report.json app.cfi',
+      'catavmm boot --rootfs ./alpine --timeout 500ms app.cfi',
+    ],
+  },
+  {
+    name: 'inspect',
+    summary: 'show what is in an image, or how two differ',
+    usage: '[--json] IMAGE | --diff IMAGE IMAGE',
+    operands: { low: 1, high: 2, what: 'one image (two with --diff)' },
+    complete: 'file',
+    flags: [{ name: 'diff', help: 'list the guest pages that two images do not share' }],
+    examples: [
+      'catavmm inspect app.cfi',
+      'catavmm inspect --json app.cfi | jq .objects',
+      'catavmm inspect --diff monday.cfi tuesday.cfi',
+    ],
+  },
+  {
+    name: 'verify',
+    summary: 'check every byte of an image',
+    usage: 'IMAGE',
+    operands: image,
+    complete: 'file',
+    flags: [],
+    examples: [
+      'catavmm verify app.cfi',
+      'catavmm verify --json app.cfi',
+      'catavmm verify --quiet app.cfi && catavmm boot app.cfi',
+    ],
+  },
+  {
+    name: 'syscalls',
+    summary: 'list the system calls that guests may make',
+    usage: '[--json] [--family NAME]',
+    operands: { low: 0, high: 0, what: 'no operands' },
+    flags: [{ name: 'family', value: 'NAME', help: 'only one family, for example futex' }],
+    examples: [
+      'catavmm syscalls',
+      'catavmm syscalls --family futex',
+      "catavmm syscalls --json | jq '.[] | select(.support == \"missing\").name'",
+    ],
+  },
+  {
+    name: 'doctor',
+    summary: 'check whether this host can run sandboxes, and how fast',
+    usage: '[--json]',
+    operands: { low: 0, high: 0, what: 'no operands' },
+    flags: [],
+    examples: ['catavmm doctor', 'catavmm doctor --json', 'catavmm doctor --quiet && echo ready'],
+  },
+  {
+    name: 'completion',
+    summary: 'print a completion script for a shell',
+    usage: 'bash|zsh|fish',
+    operands: { low: 1, high: 1, what: 'the name of a shell: bash, zsh or fish' },
+    complete: ['bash', 'zsh', 'fish'],
+    flags: [],
+    examples: [
+      'source <(catavmm completion bash)',
+      'catavmm completion zsh > ~/.zfunc/_catavmm',
+      'catavmm completion fish > ~/.config/fish/completions/catavmm.fish',
+    ],
+  },
+];
+
+export function findCommand(name: string): CommandSpec | undefined {
+  return commands.find((command) => command.name === name);
+}
+
+/** The flags of a command, the global ones last. */
+export function flagsOf(command: CommandSpec | undefined): readonly FlagSpec[] {
+  return command === undefined ? globalFlags : [...command.flags, ...globalFlags];
+}
