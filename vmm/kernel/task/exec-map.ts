@@ -141,8 +141,9 @@ function mapBss(
     }, mm);
     if (at < 0) return at;
   }
-  const tail = Math.min(firstFresh, start + phdr.memBytes) - fileEnd;
-  // Linux: a read-only segment's tail is left as the file has it.
+  // Linux: padzero() clears to the end of the page (ld.so allocates there); a read-only segment's
+  // tail is left as the file has it.
+  const tail = firstFresh - fileEnd;
   if (tail > 0 && phdr.fileBytes > 0 && (prot & PROT_WRITE) !== 0) {
     if (clearUser(k, fileEnd, tail) !== tail) return -EFAULT;
   }
