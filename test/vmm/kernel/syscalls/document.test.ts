@@ -1,0 +1,28 @@
+import { assert, suite } from '../../../harness.ts';
+import { readText } from '../../../helpers/repository.ts';
+import { ENOSYS } from '../../../../vmm/abi/errno.ts';
+import { full, missing, partial } from '../../../../vmm/kernel/syscalls/define.ts';
+import { renderSyscalls } from '../../../../vmm/kernel/syscalls/document.ts';
+import { SyscallTable } from '../../../../vmm/kernel/syscalls/table.ts';
+
+const test = suite('vmm/kernel/syscalls/document');
+
+test('docs/syscalls.md is what the table says', () => {
+  const fresh = readText('docs/syscalls.md') === renderSyscalls();
+  assert.ok(fresh, 'stale: run scripts/generate-syscalls-doc.mjs');
+});
+
+test('renderSyscalls() shows support, errno and notes by family', () => {
+  const handler = (): number => 0;
+  const text = renderSyscalls(new SyscallTable(
+    { files: { read: full(handler), write: partial(handler, 'Not a|b.') } },
+    { getpid: missing(ENOSYS, 'Nobody is here.') },
+  ));
+  assert.match(text, '## files');
+  assert.match(text, '| 0 | read | full |  |');
+  assert.match(text, '| 1 | write | partial | Not a\\|b. |');
+  assert.match(text, '| 39 | getpid | ENOSYS | Nobody is here. |');
+  assert.match(text, /384 calls: 1 full, 1 partial, 382 missing/);
+});
+
+test.run();
