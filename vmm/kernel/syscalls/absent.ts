@@ -127,5 +127,4 @@ export const absentCalls: Family = {
     'As without CONFIG_NUMA.',
   ),
 
-  ...rows('catavmm_entry', ENOSYS, 'This kernel was made without func-entry.'),
 };

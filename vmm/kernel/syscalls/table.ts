@@ -8,6 +8,7 @@ import { NR_SYSCALLS, SYSCALL_NUMBERS } from '../../abi/syscall-numbers.ts';
 import { absentCalls } from './absent.ts';
 import { type Family, missing, type Row } from './define.ts';
 import { SIGNATURES } from './names.ts';
+import { entryCalls } from '../entry.ts';
 import { epollCalls } from './epoll.ts';
 import { eventfdCalls } from './eventfd.ts';
 import { futexCalls } from './futex.ts';
@@ -57,6 +58,7 @@ export interface SyscallInfo {
 export type Families = Readonly<Record<string, Family>>;
 
 const FAMILIES: Families = {
+  entry: entryCalls,
   epoll: epollCalls,
   eventfd: eventfdCalls,
   futex: futexCalls,
