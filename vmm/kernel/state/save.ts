@@ -112,7 +112,7 @@ export function schemaWords(): Uint32Array {
     }
     const fields = kind.fields.filter((field) => field.type.save === 'reference');
     const target = kind.tailTarget?.().id ?? 0;
-    words.push(kind.fixedBytes, TAILS[kind.tail], target, fields.length, references.length / 2);
+    words.push(kind.fixedBytes, TAILS[kind.tail], target, fields.length, references.length);
     for (const { offset, type } of fields) {
       const required = type.required === true ? REQUIRED : 0;
       references.push(offset, ((type.target?.().id ?? 0) | required) >>> 0);
