@@ -21,7 +21,9 @@ const GETPID = 39;
 const test = suite('vmm/kernel/syscalls/dispatch');
 
 /** A kernel whose only call is `read`, done by `handler`, with that call in the registers. */
-function prepare(handler: Handler): { t: TestKernel; table: SyscallTable; counter: SyscallCounter } {
+function prepare(
+  handler: Handler,
+): { t: TestKernel; table: SyscallTable; counter: SyscallCounter } {
   const t = makeTestKernel();
   const counter = new SyscallCounter();
   Object.assign(t.k, { counters: counter });

@@ -53,7 +53,8 @@ test('rowOf() finds rows by number, also ours, and answers for any number', () =
 });
 
 test('SyscallTable() places families by number', () => {
-  const table = new SyscallTable({ a: { getpid: full(answer) }, b: { read: partial(answer, 'x') } });
+  const families = { a: { getpid: full(answer) }, b: { read: partial(answer, 'x') } };
+  const table = new SyscallTable(families);
   assert.is(table.rowOf(39).family, 'a');
   assert.is(table.rowOf(39).handler, answer);
   assert.is(table.rowOf(0).support, 'partial');
