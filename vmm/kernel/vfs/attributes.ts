@@ -1,7 +1,7 @@
 // Changing what an inode says about itself: mode, owner, times, size. The change is kept in the inode,
 // whose dentry is pinned from then on, for it differs from the lower layer.
 import {
-  EFBIG, EINVAL, EISDIR, ENODEV, EOPNOTSUPP, EPERM, ESPIPE, ETXTBSY,
+  EFBIG, EINVAL, EISDIR, ENODEV, ENOMEM, ENOSPC, EOPNOTSUPP, EPERM, ESPIPE, ETXTBSY,
 } from '../../abi/errno.ts';
 import {
   F_SEAL_FUTURE_WRITE, F_SEAL_GROW, F_SEAL_SHRINK, F_SEAL_WRITE, FALLOC_FL_KEEP_SIZE,
@@ -12,26 +12,19 @@ import {
   S_IFLNK, S_IFMT, S_ISDIR, S_ISFIFO, S_ISGID, S_ISREG, S_ISUID, UTIME_NOW, UTIME_OMIT,
 } from '../../abi/stat.ts';
 import type { Kernel } from '../kernel.ts';
-import { truncatePages, writeFilePages } from '../mm/page-cache.ts';
-import { Process } from '../records/task.ts';
+import { FILE_BYTES_MOST, punchPages, truncatePages } from '../mm/page-cache.ts';
+import type { Process } from '../records/task.ts';
 import { type Dentry, FS_ANON, type File, type Inode } from '../records/vfs.ts';
-import { f64 } from '../state/memory.ts';
+import { softLimit } from '../task/limits.ts';
 import { realtime } from '../time/clock.ts';
 import { pinDentry } from './dentry.ts';
 import { isGenerated } from './proc/generated.ts';
 import { touchChanged, touchModified } from './inode.ts';
-import { kernelBuffer } from './io-buffer.ts';
 import { isOwner } from './permission.ts';
-
-/** Largest file. Its page cache's index stays small (2 MiB for a page at the very end). */
-export const FILE_BYTES_MOST: number = 2 ** 40;
-
-const LIMITS: number = Process.offset('limits');
 
 /** RLIMIT_FSIZE, or the largest file if that is less. */
 export function fileSizeLimit(process: Process): number {
-  const soft = f64[(process.address + LIMITS + RLIMIT_FSIZE * 16) >> 3] as number;
-  return Math.min(soft, FILE_BYTES_MOST);
+  return Math.min(softLimit(process, RLIMIT_FSIZE), FILE_BYTES_MOST);
 }
 
 /** Records that an inode is changed: its name must be kept. */
@@ -183,8 +176,8 @@ export function allocateRange(
   if (!keepsSize && end > inode.bytes && (inode.seals & F_SEAL_GROW) !== 0) return -EPERM;
   if (!keepsSize && end > inode.bytes && end > fileSizeLimit(process)) return -EFBIG;
   if (clears) {
-    const error = zeroRange(k, inode, offset, Math.min(end, inode.bytes));
-    if (error < 0) return error;
+    const error = punchPages(k, inode, offset, end);
+    if (error < 0) return error === -ENOMEM ? -ENOSPC : error;
   }
   if (!keepsSize && end > inode.bytes) {
     const error = truncatePages(k, inode, end);
@@ -197,17 +190,4 @@ export function allocateRange(
 
 function pinIfNamed(k: Kernel, dentry: Dentry): void {
   if (!dentry.deleted) pinDentry(k, dentry);
-}
-
-const ZEROES: Uint8Array = new Uint8Array(64 * 1024);
-
-/** Overwrites existing content with zeroes; what lies beyond the end stays a hole. */
-function zeroRange(k: Kernel, inode: Inode, offset: number, end: number): number {
-  for (let at = offset; at < end;) {
-    const part = ZEROES.subarray(0, Math.min(ZEROES.length, end - at));
-    const done = writeFilePages(k, inode, at, kernelBuffer(part));
-    if (done <= 0) return done;
-    at += done;
-  }
-  return 0;
 }

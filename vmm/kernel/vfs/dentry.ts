@@ -114,6 +114,16 @@ export function pinDentry(k: Kernel, dentry: Dentry): void {
   k.vfs.unused.delete(dentry);
 }
 
+/** Whether a dentry could be made again from the lower layer, and nobody holds it. */
+export function isEvictable(dentry: Dentry): boolean {
+  return dentry.refs === 0 && !dentry.pinned && !dentry.deleted && dentry.parent !== null;
+}
+
+/** Frees an evictable dentry. */
+export function evictDentry(k: Kernel, dentry: Dentry): void {
+  freeDentry(k, dentry);
+}
+
 /** Removes a dentry from the tree; it is freed now, or when its last user drops it. */
 export function deleteDentry(k: Kernel, dentry: Dentry): void {
   unlinkSibling(k, dentry);
@@ -143,6 +153,7 @@ export function trimDentries(k: Kernel, most: number = UNUSED_DENTRIES_MOST): vo
   let left = Math.max(EVICTED_AT_ONCE, unused.size - most);
   for (const dentry of unused) {
     if (left-- === 0) return;
-    freeDentry(k, dentry);
+    if (isEvictable(dentry)) freeDentry(k, dentry);
+    else unused.delete(dentry);
   }
 }

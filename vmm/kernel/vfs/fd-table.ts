@@ -6,13 +6,12 @@ import { RLIMIT_NOFILE } from '../../abi/resource.ts';
 import type { Kernel } from '../kernel.ts';
 import { FdTable, type File, FILE_PATH, FileSlots } from '../records/vfs.ts';
 import { growTable, growWords, makeWords } from '../state/containers.ts';
-import { f64 } from '../state/memory.ts';
-import { Process } from '../records/task.ts';
+import { softLimit } from '../task/limits.ts';
+import type { Process } from '../records/task.ts';
 import { dropFile } from './file.ts';
 import { dropProcessLocks } from './locks.ts';
 
 const FIRST_CAPACITY = 64;
-const LIMITS = Process.offset('limits');
 
 /** An empty table. */
 export function makeFdTable(k: Kernel): FdTable {
@@ -24,8 +23,7 @@ export function makeFdTable(k: Kernel): FdTable {
 
 /** Soft RLIMIT_NOFILE, bounded by the sandbox's own limit. */
 export function descriptorLimit(k: Kernel, process: Process): number {
-  const soft = f64[(process.address + LIMITS + RLIMIT_NOFILE * 16) >> 3] as number;
-  return Math.min(soft, k.limits.descriptors);
+  return Math.min(softLimit(process, RLIMIT_NOFILE), k.limits.descriptors);
 }
 
 /**

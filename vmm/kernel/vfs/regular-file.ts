@@ -1,6 +1,6 @@
 // FILE_REGULAR: files whose content is in the page cache (mm/page-cache.ts).
 import {
-  EFAULT, EFBIG, EINVAL, ENOTTY, ENXIO, EPERM,
+  EFAULT, EINVAL, ENOMEM, ENOSPC, ENOTTY, ENXIO, EPERM,
 } from '../../abi/errno.ts';
 import {
   F_SEAL_FUTURE_WRITE, F_SEAL_GROW, F_SEAL_WRITE, SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE,
@@ -9,12 +9,12 @@ import {
 import { FIGETBSZ, FIONREAD } from '../../abi/ioctl.ts';
 import { POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../../abi/poll.ts';
 import type { Kernel } from '../kernel.ts';
-import { readFilePages, writeFilePages } from '../mm/page-cache.ts';
+import { FILE_BYTES_MOST, readFilePages, writeFilePages } from '../mm/page-cache.ts';
 import { writeU32, writeU64 } from '../mm/user-memory.ts';
 import type { Task } from '../records/task.ts';
 import { type File, FILE_REGULAR, type Inode } from '../records/vfs.ts';
 import { processOf } from '../kernel.ts';
-import { clearPrivileges, FILE_BYTES_MOST, fileSizeLimit } from './attributes.ts';
+import { clearPrivileges } from './attributes.ts';
 import { pinDentry } from './dentry.ts';
 import { defineFileOps, type IoBuffer } from './file-ops.ts';
 import { touchModified } from './inode.ts';
@@ -31,19 +31,15 @@ function writeRegular(k: Kernel, file: File, from: IoBuffer, offset: number): nu
   const inode = file.inode as Inode;
   if (from.remaining === 0) return 0;
   if ((inode.seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) !== 0) return -EPERM;
-  const process = processOf(k);
-  const limit = fileSizeLimit(process);
-  if (offset >= limit) return -EFBIG;
-  let most = limit - offset;
+  let source = from;
   if ((inode.seals & F_SEAL_GROW) !== 0) {
     if (offset >= inode.bytes) return -EPERM;
-    most = Math.min(most, inode.bytes - offset);
+    source = limitBuffer(from, inode.bytes - offset);
   }
-  const source = most < from.remaining ? limitBuffer(from, most) : from;
   const done = writeFilePages(k, inode, offset, source);
-  if (done <= 0) return done === 0 ? -EFAULT : done;
+  if (done < 0) return done === -ENOMEM ? -ENOSPC : done;
   if (file.dentry !== null && !file.dentry.deleted) pinDentry(k, file.dentry);
-  clearPrivileges(process, inode);
+  clearPrivileges(processOf(k), inode);
   touchModified(k, inode);
   return done;
 }
