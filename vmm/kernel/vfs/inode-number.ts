@@ -1,7 +1,12 @@
 // What stat(2) says about identity: inode and device numbers, the same over save and restore, also after
 // a rename and after the first write.
 import { S_IFLNK, S_IFMT } from '../../abi/stat.ts';
-import { type Dentry, FS_ANON, FS_DEV, FS_OVERLAY, FS_PROC, FS_SYS, type Inode } from '../records/vfs.ts';
+import type { Kernel } from '../kernel.ts';
+import {
+  type Dentry, FS_ANON, FS_DEV, FS_OVERLAY, FS_PROC, FS_SYS, type Inode,
+} from '../records/vfs.ts';
+import { GEN } from './proc/ids.ts';
+import { descriptorMode } from './proc/process-dir.ts';
 
 /** Files of the upper layer count from here, above any inode number of the lower layer. */
 const UPPER_INO_BASE = 2 ** 40;
@@ -50,6 +55,14 @@ export function blockBytes(inode: Inode): number {
 /** d_type of getdents64(2). */
 export function directoryType(mode: number): number {
   return (mode & S_IFMT) >> 12;
+}
+
+/** st_mode. The links in /proc/<pid>/fd show what their descriptors may do. */
+export function modeOf(k: Kernel, inode: Inode): number {
+  if (inode.fs === FS_PROC && inode.generator === GEN.fdLink) {
+    return descriptorMode(k, inode.generatorArgument);
+  }
+  return inode.mode;
 }
 
 /** The inode a name shows: that of what is mounted on it. */
