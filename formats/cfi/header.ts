@@ -65,6 +65,8 @@ export interface CfiMemory {
   frames: number;
   /** How many of them, from the first on, are touched right after restore, in that order. */
   hotFrames: number;
+  /** How many of those, from the first on, are written right after restore: the write set. */
+  writeFrames: number;
   /** Page tables in the tables section, at least one; the first is the root. */
   tables: number;
 }

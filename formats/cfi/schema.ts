@@ -41,7 +41,7 @@ const header = map<CfiHeader>({
   kernelSchema: digest,
   sections: list(section, cfiSectionKinds.length, cfiSectionKinds.length),
   objects: map<CfiObjects>({ root: u32, count: uint(2 ** 32 - 1, 1), preferredBase: u32 }, {}),
-  memory: map<CfiMemory>({ limitBytes: safe, frames: u32, hotFrames: u32, tables: u32 }, {}),
+  memory: map<CfiMemory>({ limitBytes: safe, frames: u32, hotFrames: u32, writeFrames: u32, tables: u32 }, {}),
   cpu: map<CfiCpu>({
     baseline: oneOf(['v2', 'v3', 'v4', 'host']),
     xcr0: wide(),
@@ -130,6 +130,9 @@ function checkBetween(value: CfiHeader): void {
     refuse('memory.frames', 'the number of pages in the frames section');
   }
   if (memory.hotFrames > memory.frames) refuse('memory.hotFrames', 'at most memory.frames');
+  if (memory.writeFrames > memory.hotFrames) {
+    refuse('memory.writeFrames', 'at most memory.hotFrames');
+  }
   if (memory.tables < 1 || memory.tables !== sectionBytes(value, 'tables') / cfiPageBytes) {
     refuse('memory.tables', 'the number of pages, at least one, in the tables section');
   }

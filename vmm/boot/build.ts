@@ -1,5 +1,7 @@
 // Func-image compilation (paper, section 5): run the program to its func-entry point, train it if asked,
 // quiesce, take a checkpoint, write it.
+import * as fs from 'node:fs';
+import type { CfiIoEntry } from '../../formats/cfi/header.ts';
 import type { BuildOptions, BuildResult } from '../options.ts';
 import { CatavmmError } from '../errors.ts';
 import { VERSION } from '../version.ts';
@@ -9,7 +11,7 @@ import { openFilesForImage } from '../kernel/vfs/image-files.ts';
 import { pinForSelfContained, pruneUnpinned } from '../kernel/vfs/prune.ts';
 import { monotonicNs } from '../host/clock.ts';
 import { XSAVE_BYTES } from '../machine/fpu.ts';
-import { takeCheckpoint } from './checkpoint.ts';
+import { type Checkpoint, takeCheckpoint } from './checkpoint.ts';
 import { QueueConsole } from './console.ts';
 import { hostFeatures } from './cpu-check.ts';
 import { drive } from './drive.ts';
@@ -19,6 +21,7 @@ import { type ImageDescription, writeImage } from './image-write.ts';
 import { closeInstance, type Instance } from './instance.ts';
 import { launchProgram, toBytes } from './launch.ts';
 import { beginPhases } from './phases.ts';
+import { profileImage } from './profile.ts';
 import { parseMemory } from '../memory-size.ts';
 import { processOf } from '../kernel/kernel.ts';
 import { writeFd } from '../host/stdio.ts';
@@ -37,9 +40,11 @@ export async function buildImage(options: BuildOptions): Promise<BuildResult> {
     );
     await runToEntry(instance, options, watch);
     phases.mark('initialise');
-    const result = save(instance, options, watch);
+    const saved = save(instance, options, watch);
     phases.mark('save');
-    return { ...result, phases: phases.us };
+    const result = await reorder(instance, options, saved);
+    phases.mark('profile');
+    return { ...result, entry: watch.kind(), phases: phases.us };
   } finally {
     closeInstance(instance);
   }
@@ -91,26 +96,47 @@ async function runToEntry(
   );
 }
 
-function save(
-  instance: Instance,
-  options: BuildOptions,
-  watch: EntryWatch,
-): Omit<BuildResult, 'phases'> {
+interface Saved {
+  checkpoint: Checkpoint;
+  description: ImageDescription;
+  io: CfiIoEntry[];
+}
+
+/** Quiesces the sandbox and takes a checkpoint. */
+function save(instance: Instance, options: BuildOptions, watch: EntryWatch): Saved {
   const { k, runner } = instance;
   runner.parkThread();
   const io = openFilesForImage(k);
   if (options.selfContained === true) pinForSelfContained(k);
   pruneUnpinned(k);
-  const checkpoint = takeCheckpoint(k);
+  return { checkpoint: takeCheckpoint(k), description: describe(instance, options, watch), io };
+}
+
+/** Profiles the image in a trial boot and writes it in the order that the trial showed. */
+async function reorder(
+  instance: Instance,
+  options: BuildOptions,
+  saved: Saved,
+): Promise<Omit<BuildResult, 'phases' | 'entry'>> {
+  const trial = `${options.output}.trial-${process.pid}`;
+  let { checkpoint } = saved;
+  try {
+    writeImage(trial, checkpoint, saved.description, saved.io);
+    const profile = await profileImage(trial, trainingOf(options)[0]);
+    const combined = (frame: number): number => saved.checkpoint.frameOrder[frame] as number;
+    checkpoint = takeCheckpoint(instance.k, {
+      written: profile.written.map(combined),
+      read: profile.read.map(combined),
+    });
+  } finally {
+    fs.rmSync(trial, { force: true });
+  }
   const { onProgress } = options;
-  const written = writeImage(
-    options.output, checkpoint, describe(instance, options, watch), io,
-    (done, total) => onProgress?.('frames', done, total),
-  );
+  const written = writeImage(options.output, checkpoint, saved.description, saved.io,
+    (done, total) => onProgress?.('frames', done, total));
   return {
     output: options.output,
     bytes: written.bytes,
-    entry: watch.kind(),
     frames: written.frames,
     objects: checkpoint.objectCount,
     relations: checkpoint.relations.length / 2,

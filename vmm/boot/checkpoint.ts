@@ -35,13 +35,20 @@ export interface Checkpoint {
   frameOrder: Uint32Array;
   /** How many of the first frames were touched in the profiled run, in that order. */
   hotFrames: number;
+  /** How many of those were written. */
+  writeFrames: number;
   /** Copies frame `combined` into `target` (4096 bytes). */
   readFrame(combined: number, target: Uint8Array): void;
   monotonicNs: number;
 }
 
-/** Frames to be put first in the image: ids in the order of their first touch. */
-export type HotList = readonly number[];
+/** Frames to be put first in the image, as combined indexes. */
+export interface HotFrames {
+  written: readonly number[];
+  read: readonly number[];
+}
+
+const NOTHING_HOT: HotFrames = { written: [], read: [] };
 
 interface Work {
   k: Kernel;
@@ -58,7 +65,7 @@ interface Work {
  * Takes a checkpoint. Preconditions: no thread is on the vCPU (Runner.parkThread), all are blocked or
  * at a system call boundary. The sandbox may go on afterwards.
  */
-export function takeCheckpoint(k: Kernel, hot: HotList = []): Checkpoint {
+export function takeCheckpoint(k: Kernel, hot: HotFrames = NOTHING_HOT): Checkpoint {
   const mm = processOf(k).mm;
   if (mm === null) throw new Error('the sandbox has no program');
   k.root.savedMonotonicNs = nowNs(k);
@@ -79,6 +86,7 @@ export function takeCheckpoint(k: Kernel, hot: HotList = []): Checkpoint {
       tableCount: tables.count,
       frameOrder: invertMap(work, counts.total),
       hotFrames: counts.hot,
+      writeFrames: counts.written,
       readFrame: (combined, target) => readFrame(k, combined, target),
       monotonicNs: k.root.savedMonotonicNs,
     };
@@ -180,19 +188,28 @@ function dropZeroFrames(work: Work): void {
 }
 
 /** Gives each live frame its place in the image: the hot ones first, then by virtual address. */
-function numberFrames(work: Work, hot: HotList): { total: number; hot: number } {
+function numberFrames(
+  work: Work,
+  hot: HotFrames,
+): { total: number; hot: number; written: number } {
   const { layout, window, mm, marks, map } = work;
-  let next = 0;
-  for (const id of hot) {
-    const combined = combinedOf(work, id);
-    if (combined >= work.frames || u8[marks.address + combined] === 0) continue;
-    if (u32[(map.address >> 2) + combined] !== notNumbered) continue;
-    u32[(map.address >> 2) + combined] = next++;
-  }
-  const hotCount = next;
+  const written = numberListed(work, hot.written, 0);
+  const hotCount = numberListed(work, hot.read, written);
+  let next = hotCount;
   next = must(work, layout.number(window, mm.rootTable, marks.address, map.address, next, 0, 0));
   next = must(work, layout.numberRest(work.frames, marks.address, map.address, next));
-  return { total: next, hot: hotCount };
+  return { total: next, hot: hotCount, written };
+}
+
+/** Numbers the listed frames that are live and not numbered yet; returns the next number. */
+function numberListed(work: Work, combined: readonly number[], first: number): number {
+  let next = first;
+  for (const index of combined) {
+    if (index >= work.frames || u8[work.marks.address + index] === 0) continue;
+    const at = (work.map.address >> 2) + index;
+    if (u32[at] === notNumbered) u32[at] = next++;
+  }
+  return next;
 }
 
 function packTables(work: Work): { bytes: Uint8Array; count: number } {

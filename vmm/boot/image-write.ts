@@ -82,6 +82,7 @@ function describe(checkpoint: Checkpoint, description: ImageDescription): CfiCon
       limitBytes: memoryLimitBytes,
       frames: checkpoint.frameOrder.length,
       hotFrames: checkpoint.hotFrames,
+      writeFrames: checkpoint.writeFrames,
       tables: checkpoint.tableCount,
     },
   };

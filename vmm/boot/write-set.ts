@@ -33,6 +33,7 @@ const PTE_SHARED = 0x200;
 const PTE_TABLE = 0x67;
 const PTE_NX_HIGH = 0x8000_0000;
 const TWO_32 = 0x1_0000_0000;
+const FIRST_TABLE_PFN: number = TABLES_GPA / PAGE_BYTES + FIRST_GUEST_TABLE;
 
 /**
  * Lists the pages that a finished boot of `image` has in its bank and that the image had as private
@@ -76,17 +77,50 @@ function imageEntry(
     const low = u32[at] as number;
     const high = u32[at + 1] as number;
     if ((low & PTE_PRESENT) === 0) return null;
-    const pfn = Math.floor(low / PAGE_BYTES) + (high & 0xf_ffff) * (TWO_32 / PAGE_BYTES);
     if (level === 0) {
       return {
-        frame: pfn - BASE_GPA / PAGE_BYTES,
+        frame: frameOf(low, high),
         shared: (low & PTE_SHARED) !== 0,
         noExecute: (high & PTE_NX_HIGH) !== 0,
       };
     }
-    table = pfn - TABLES_GPA / PAGE_BYTES - FIRST_GUEST_TABLE;
+    table = pfnOf(low, high) - FIRST_TABLE_PFN;
   }
   return null;
+}
+
+/** The pages whose frames an image lists as its write set (its first `writeFrames` frames). */
+export function writtenByImage(image: OpenImage): WrittenPage[] {
+  const wanted = image.header.memory.writeFrames;
+  const pages: WrittenPage[] = [];
+  if (wanted === 0) return pages;
+  visitLeaves(image, 0, 3, 0, (vpn, low, high) => {
+    const frame = frameOf(low, high);
+    if (frame < wanted && (low & PTE_SHARED) === 0) pages.push({ vpn, frame });
+  });
+  return pages.sort((a, b) => a.frame - b.frame);
+}
+
+type LeafVisitor = (vpn: number, low: number, high: number) => void;
+
+/** Visits the present leaves of an image's tree; tables are the ones check() has accepted. */
+function visitLeaves(
+  image: OpenImage,
+  table: number,
+  level: number,
+  vpn: number,
+  visit: LeafVisitor,
+): void {
+  const first = (image.tables.address + table * PAGE_BYTES) >> 2;
+  const entries = level === 3 ? 256 : 512;
+  for (let index = 0; index < entries; index++) {
+    const low = u32[first + index * 2] as number;
+    if ((low & PTE_PRESENT) === 0) continue;
+    const high = u32[first + index * 2 + 1] as number;
+    const at = vpn * 512 + index;
+    if (level === 0) visit(at, low, high);
+    else visitLeaves(image, pfnOf(low, high) - FIRST_TABLE_PFN, level - 1, at, visit);
+  }
 }
 
 /** Builds the private tree for `pages`; null when there are none or too many. */
@@ -94,15 +128,14 @@ export function makeWriteSet(image: OpenImage, pages: readonly WrittenPage[]): W
   if (pages.length === 0 || pages.length > PAGES_MAX) return null;
   const region = takeRegion((pages.length * 3 + 1) * PAGE_BYTES);
   let tableCount = 1;
-  const firstPfn = TABLES_GPA / PAGE_BYTES + FIRST_GUEST_TABLE;
   pages.forEach(({ vpn }, position) => {
     let table = 0;
     for (let level = 3; level > 0; level--) {
       const at = entryAddress(region, table, vpn, level);
       if (((u32[at] as number) & PTE_PRESENT) === 0) {
-        putEntry(at, firstPfn + tableCount++, PTE_TABLE, false);
+        putEntry(at, FIRST_TABLE_PFN + tableCount++, PTE_TABLE, false);
       }
-      table = pfnAt(at) - firstPfn;
+      table = pfnAt(at) - FIRST_TABLE_PFN;
     }
     const noExecute = imageEntry(image, vpn)?.noExecute ?? true;
     const flags = PTE_PRESENT | PTE_WRITABLE | 4;
@@ -124,8 +157,15 @@ function putEntry(at: number, pfn: number, flags: number, noExecute: boolean): v
 }
 
 function pfnAt(at: number): number {
-  return Math.floor((u32[at] as number) / PAGE_BYTES) +
-    ((u32[at + 1] as number) & 0xf_ffff) * (TWO_32 / PAGE_BYTES);
+  return pfnOf(u32[at] as number, u32[at + 1] as number);
+}
+
+function pfnOf(low: number, high: number): number {
+  return Math.floor(low / PAGE_BYTES) + (high & 0xf_ffff) * (TWO_32 / PAGE_BYTES);
+}
+
+function frameOf(low: number, high: number): number {
+  return pfnOf(low, high) - BASE_GPA / PAGE_BYTES;
 }
 
 /** Runs of consecutive image frames: [first frame, first position, count]. */

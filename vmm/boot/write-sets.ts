@@ -1,14 +1,19 @@
-// Write sets of the images that this process has booted: a cache by file identity, filled by the first
-// boot of an image and used by all later ones.
+// Write sets by image: what the image itself carries from its build's trial boot, or, for an image without
+// one, what the first boot in this process wrote. A cache by file identity.
 import type { Instance } from './instance.ts';
 import type { OpenImage } from './image-open.ts';
-import { collectWritten, makeWriteSet, type WriteSet } from './write-set.ts';
+import { collectWritten, makeWriteSet, type WriteSet, writtenByImage } from './write-set.ts';
 
 const known: Map<string, WriteSet | null> = new Map();
 
-/** The write set to pre-copy, or null when none is known yet. */
+/** The write set to pre-copy: what boots in this process wrote, else what the image says, or null. */
 export function writeSetOf(image: OpenImage): WriteSet | null {
-  return known.get(image.identity) ?? null;
+  let set = known.get(image.identity);
+  if (set === undefined) {
+    set = makeWriteSet(image, writtenByImage(image));
+    if (set !== null) known.set(image.identity, set);
+  }
+  return set;
 }
 
 /** Learns the write set from a sandbox that has ended (once per image). */

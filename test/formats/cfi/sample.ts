@@ -39,7 +39,7 @@ export function makeContent(): CfiContent {
     kernelAbi: 3,
     kernelSchema: sha256([utf8.encode('schema')]),
     objects: { root: 16, count: 5, preferredBase: 0x20_0000 },
-    memory: { limitBytes: 2 ** 33, frames: 3, hotFrames: 2, tables: 4 },
+    memory: { limitBytes: 2 ** 33, frames: 3, hotFrames: 2, writeFrames: 1, tables: 4 },
     cpu: {
       baseline: 'v3',
       xcr0: (1n << 63n) | 7n,

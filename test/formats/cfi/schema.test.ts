@@ -68,6 +68,7 @@ test('checkHeader() refuses each field that is out of its range', () => {
     ['memory.limitBytes', 1n << 60n, /memory\.limitBytes/],
     ['memory.frames', 4, /memory\.frames is not the number/],
     ['memory.hotFrames', 4, /memory\.hotFrames/],
+    ['memory.writeFrames', 3, /memory\.writeFrames/],
     ['memory.tables', 5, /memory\.tables is not the number/],
     ['cpu.baseline', 'v5', /cpu\.baseline is not one of v2, v3, v4, host/],
     ['cpu.xcr0', -1, /cpu\.xcr0/],
@@ -112,7 +113,7 @@ test('checkHeader() misses no field', () => {
     for (const key of place.split('.')) node = node[key] as Tree;
     keys.push(...Object.keys(node).map((key) => `${place}.${key}`));
   }
-  assert.is(keys.length, 44);
+  assert.is(keys.length, 45);
   for (const key of keys) {
     const copy = makeHeader();
     replace(copy, key, undefined);

@@ -1,0 +1,71 @@
+// Profiling an image before it is finished: one trial boot in this process, fed the first training
+// request (or an empty line), tells which pages a boot writes and reads first. The image is then laid
+// out in that order: [written | read | the rest] (design: image layout; REAP, FaaSnap).
+//
+// The trial is an ordinary boot: nothing it does leaves its sandbox, and what it prints is dropped.
+import { processOf } from '../kernel/kernel.ts';
+import { visitPresent } from '../kernel/mm/tables.ts';
+import { PTE_A, pfnAt } from '../kernel/mm/pte.ts';
+import { u32 } from '../kernel/state/memory.ts';
+import { BASE_GPA } from '../machine/layout.ts';
+import { monotonicNs } from '../host/clock.ts';
+import { PAGE_BYTES } from '../kernel/ports.ts';
+import { QueueConsole } from './console.ts';
+import { drive } from './drive.ts';
+import { closeImage, type OpenImage } from './image-open.ts';
+import { closeInstance, type Instance } from './instance.ts';
+import { launchImage } from './launch.ts';
+import { beginPhases } from './phases.ts';
+import { collectWritten } from './write-set.ts';
+
+/** Image frames in the order in which the image shall have them. */
+export interface Profile {
+  written: number[];
+  read: number[];
+}
+
+/** Longest trial: what a request touches first shows early. */
+const TRIAL_MS = 1500;
+const USER_END = 0x8000_0000_0000;
+const NEWLINE = 0x0a;
+
+/**
+ * Boots the image at `file` once and lists the frames it touched.
+ * @param request what the trial reads from stdin
+ */
+export async function profileImage(
+  file: string,
+  request: Uint8Array | undefined,
+): Promise<Profile> {
+  const console = new QueueConsole(() => true);
+  console.push(request ?? Uint8Array.of(NEWLINE));
+  console.end();
+  const { instance, image } = launchImage(file, {}, console, beginPhases());
+  try {
+    await drive(instance, { deadlineNs: monotonicNs() + TRIAL_MS * 1e6, signal: null });
+    return touchedFrames(instance, image);
+  } catch {
+    // A trial that fails costs speed, not correctness: the image keeps its plain order.
+    return { written: [], read: [] };
+  } finally {
+    closeInstance(instance);
+    closeImage(image);
+  }
+}
+
+function touchedFrames(instance: Instance, image: OpenImage): Profile {
+  const { k } = instance;
+  const mm = processOf(k).mm;
+  const written = collectWritten(k, image).map((page) => page.frame);
+  const seen = new Set(written);
+  const read: number[] = [];
+  if (mm === null) return { written, read };
+  const basePfn = BASE_GPA / PAGE_BYTES;
+  visitPresent(k.tables, mm.rootTable, 0, USER_END, (at) => {
+    const frame = pfnAt(at) - basePfn;
+    if (frame < 0 || ((u32[at] as number) & PTE_A) === 0 || seen.has(frame)) return;
+    seen.add(frame);
+    read.push(frame);
+  });
+  return { written, read };
+}
