@@ -8,6 +8,7 @@
 // Ownership: the Console belongs to the root record and outlives its files.
 import { EAGAIN, EFAULT } from '../../abi/errno.ts';
 import { O_RDONLY, O_RDWR, O_WRONLY } from '../../abi/fcntl.ts';
+import { PIPE_BUF } from '../../abi/limits.ts';
 import { POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../../abi/poll.ts';
 import { S_IFCHR, S_IFIFO } from '../../abi/stat.ts';
 import type { Kernel } from '../kernel.ts';
@@ -32,7 +33,7 @@ export interface StandardFiles {
 
 /** makedev(5, 1): the terminal when /dev is not mounted. */
 const RDEV_CONSOLE = 0x501;
-/** Most bytes that go to or come from the host at once. */
+/** Most bytes that come from the host at once. */
 const CHUNK_BYTES = 65_536;
 
 const scratch: Uint8Array = new Uint8Array(CHUNK_BYTES);
@@ -87,7 +88,7 @@ export function consoleReadable(k: Kernel): void {
 /** The host side has room for output: wakes whoever was told that there is none. */
 export function consoleWritable(k: Kernel): void {
   const { console } = k.root;
-  if (console === null || !console.wantsOutput) return;
+  if (console === null || !console.wantsOutput || !flushConsole(k)) return;
   console.wantsOutput = false;
   wakeFor(k, console.queue, POLLOUT | POLLWRNORM);
 }
@@ -144,23 +145,67 @@ function countInput(k: Kernel, console: Console): number {
   return console.input?.length ?? 0;
 }
 
-/** Writes what the host takes now; the bytes beyond the returned count are still the caller's. */
+/**
+ * Writes what the host takes now. Small pieces after a look whether there is room: what was taken
+ * from the guest cannot be put back, and a pipe that is ready takes PIPE_BUF bytes. Should the host
+ * take less all the same, the rest counts as written and is kept (flushConsole).
+ */
 function writeConsole(k: Kernel, file: File, from: IoBuffer): number {
-  const stream = file.variant === 2 ? 2 : 1;
+  const console = consoleOf(k, file);
+  const port = k.ports.console;
+  const stream = outputOf(file);
   let done = 0;
   while (from.remaining > 0) {
-    const wanted = Math.min(CHUNK_BYTES, from.remaining);
+    if (!flushStream(k, console, stream) || !port.writable(stream)) {
+      console.wantsOutput = true;
+      return done > 0 ? done : -EAGAIN;
+    }
+    const wanted = Math.min(PIPE_BUF, from.remaining);
     const taken = from.take(scratch.subarray(0, wanted));
     if (taken === 0) return done > 0 ? done : -EFAULT;
-    const written = k.ports.console.write(stream, scratch.subarray(0, taken));
-    if (written === -EAGAIN || (written >= 0 && written < taken)) {
-      consoleOf(k, file).wantsOutput = true;
+    const written = port.write(stream, scratch.subarray(0, taken));
+    if (written < 0 && written !== -EAGAIN) return done > 0 ? done : written;
+    if (written < taken) {
+      keepOutput(k, console, stream, scratch.subarray(Math.max(0, written), taken));
     }
-    if (written < 0) return done > 0 ? done : written;
-    done += written;
-    if (written < wanted) break;
+    done += taken;
+    if (taken < wanted) break;
   }
   return done;
+}
+
+function outputOf(file: File): 1 | 2 {
+  return file.variant === 2 ? 2 : 1;
+}
+
+function keepOutput(k: Kernel, console: Console, stream: 1 | 2, rest: Uint8Array): void {
+  const bytes = rest.length === 0 ? null : copyRounded(k, rest);
+  if (stream === 1) console.output = bytes;
+  else console.errors = bytes;
+}
+
+/** Gives the host what was kept of a stream; false when something is left. */
+function flushStream(k: Kernel, console: Console, stream: 1 | 2): boolean {
+  const kept = stream === 1 ? console.output : console.errors;
+  if (kept === null) return true;
+  const written = k.ports.console.write(stream, kept.data);
+  if (written === -EAGAIN || written === 0) return false;
+  // A host side that is gone takes nothing any more: what was kept is lost, as in a pipe.
+  const rest = written < 0 ? new Uint8Array(0) : kept.data.slice(written);
+  k.arena.free(kept);
+  keepOutput(k, console, stream, rest);
+  return rest.length === 0;
+}
+
+/**
+ * Gives the host what it did not take before. False: something is left, try again when it is
+ * writable.
+ */
+export function flushConsole(k: Kernel): boolean {
+  const { console } = k.root;
+  if (console === null) return true;
+  const first = flushStream(k, console, 1);
+  return flushStream(k, console, 2) && first;
 }
 
 function pollConsole(k: Kernel, file: File): number {
@@ -171,7 +216,9 @@ function pollConsole(k: Kernel, file: File): number {
     if (isReadable) mask |= POLLIN | POLLRDNORM;
   }
   if (file.variant !== 0 || isTerminal(k, file)) {
-    if (k.ports.console.writable(file.variant === 2 ? 2 : 1)) mask |= POLLOUT | POLLWRNORM;
+    const stream = outputOf(file);
+    const kept = stream === 1 ? console.output : console.errors;
+    if (kept === null && k.ports.console.writable(stream)) mask |= POLLOUT | POLLWRNORM;
     else console.wantsOutput = true;
   }
   return mask;

@@ -19,7 +19,7 @@ import {
 } from './socket.ts';
 import { dropFiles, isWritable, sentBytes } from './socket-queue.ts';
 import { receive } from './socket-receive.ts';
-import { send } from './socket-send.ts';
+import { send, sendWaitsFor } from './socket-send.ts';
 
 /**
  * The open file of a socket; it takes over a reference of the socket that the caller has counted.
@@ -101,6 +101,7 @@ defineFileOps(FILE_SOCKET, {
   write: (k, file, from) => send(k, socketBehind(k, file), from, null, []),
   poll: pollSocket,
   queue: (k, file) => socketBehind(k, file).queue,
+  writeQueue: (k, file) => sendWaitsFor(socketBehind(k, file), null).queue,
   ioctl: ioctlSocket,
   release: releaseSocketFile,
 });

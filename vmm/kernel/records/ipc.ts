@@ -252,6 +252,9 @@ export interface Console extends Rec {
   foreground: number;
   /** Taken from the host but not delivered to the guest yet; or null. */
   input: Bytes | null;
+  /** Taken from the guest for stream 1 and 2, but not by the host yet; or null. */
+  output: Bytes | null;
+  errors: Bytes | null;
   /** Somebody was told that the host takes no more output. */
   wantsOutput: boolean;
 }
@@ -268,5 +271,7 @@ export const Console: Kind<Console> = kind<Console>(KIND.console, 'Console', {
   termios: fBlob(44),
   foreground: fU32,
   input: fRef(() => Bytes),
+  output: fRef(() => Bytes),
+  errors: fRef(() => Bytes),
   wantsOutput: fBool,
 });
