@@ -23,7 +23,7 @@ import { makeTestKernel, type TestKernel, type TestKernelOptions } from '../../.
 export const MEMORY = 0x100_0000;
 const MEMORY_BYTES = 0x10_0000;
 /** Top of it, for stacks. */
-export const STACK = MEMORY + MEMORY_BYTES;
+export const STACK: number = MEMORY + MEMORY_BYTES;
 /** Address behind the `syscall` instruction that all calls of these tests come from. */
 export const AFTER_SYSCALL = 0x40_1002;
 const ARGUMENT_REGS = [REG.rdi, REG.rsi, REG.rdx, REG.r10, REG.r8, REG.r9];
@@ -77,7 +77,7 @@ export function makeGuest(options: TestKernelOptions = {}): Guest {
   const callAs: Guest['callAs'] = (who, name, args) => {
     k.current = who;
     setReg(who, REG.rip, AFTER_SYSCALL);
-    setReg(who, REG.rax, SYSCALL_NUMBERS[name as keyof typeof SYSCALL_NUMBERS]);
+    setReg(who, REG.rax, SYSCALL_NUMBERS[name] ?? -1);
     args.forEach((value, index) => setRegBig(who, ARGUMENT_REGS[index] as number,
       BigInt.asUintN(64, BigInt(value))));
     return finish(who, dispatchSyscall(k, who));
