@@ -48,8 +48,10 @@ export class FrameAllocator {
 
   /** A zeroed frame, or 0 when the sandbox has used up its memory. */
   allocate(): FrameId {
+    // Frames that the bump pointer gives were never written.
+    const isRecycled = this.#free.length > 0;
     const id = this.allocateUncleared();
-    if (id !== 0 && id < this.#next - 1) this.page(id).fill(0);
+    if (id !== 0 && isRecycled) this.page(id).fill(0);
     return id;
   }
 
