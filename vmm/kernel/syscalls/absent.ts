@@ -65,16 +65,14 @@ export const absentCalls: Family = {
   ...rows('cachestat', ENOSYS, 'As without CONFIG_CACHESTAT_SYSCALL.'),
   ...rows('file_getattr file_setattr', EOPNOTSUPP, 'No file system here has such attributes.'),
   ...rows(
-    'setxattr lsetxattr fsetxattr setxattrat getxattr lgetxattr fgetxattr getxattrat ' +
-      'removexattr lremovexattr fremovexattr removexattrat listxattr llistxattr flistxattr ' +
-      'listxattrat',
+    'setxattrat getxattrat listxattrat removexattrat',
     EOPNOTSUPP,
     'No file system here has extended attributes.',
   ),
 
   // Mounts and namespaces.
   ...rows(
-    'mount umount2 pivot_root chroot open_tree open_tree_attr move_mount fsopen fsconfig fsmount ' +
+    'mount umount2 pivot_root open_tree open_tree_attr move_mount fsopen fsconfig fsmount ' +
       'fspick mount_setattr',
     EPERM,
     'Needs CAP_SYS_ADMIN of the host.',
@@ -126,5 +124,4 @@ export const absentCalls: Family = {
     ENOSYS,
     'As without CONFIG_NUMA.',
   ),
-
 };

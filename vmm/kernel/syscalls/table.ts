@@ -9,12 +9,17 @@ import { absentCalls } from './absent.ts';
 import { type Family, missing, type Row } from './define.ts';
 import { SIGNATURES } from './names.ts';
 import { entryCalls } from '../entry.ts';
+import { descriptorCalls } from './descriptor.ts';
+import { directoryCalls } from './directory.ts';
 import { epollCalls } from './epoll.ts';
 import { eventfdCalls } from './eventfd.ts';
+import { execCalls } from './exec.ts';
+import { filesystemCalls } from './filesystem.ts';
 import { futexCalls } from './futex.ts';
 import { identityCalls } from './identity.ts';
 import { killCalls } from './kill.ts';
 import { limitsCalls } from './limits.ts';
+import { lockCalls } from './lock.ts';
 import { memoryCalls } from './memory.ts';
 import { openCalls } from './open.ts';
 import { pipeCalls } from './pipe.ts';
@@ -27,6 +32,7 @@ import { schedCalls } from './sched.ts';
 import { signalCalls } from './signal.ts';
 import { signalfdCalls } from './signalfd.ts';
 import { socketCalls } from './socket.ts';
+import { statCalls } from './stat.ts';
 import { systemCalls } from './system.ts';
 import { threadCalls } from './thread.ts';
 import { timeCalls } from './time.ts';
@@ -59,12 +65,17 @@ export type Families = Readonly<Record<string, Family>>;
 
 const FAMILIES: Families = {
   entry: entryCalls,
+  descriptor: descriptorCalls,
+  directory: directoryCalls,
   epoll: epollCalls,
   eventfd: eventfdCalls,
+  exec: execCalls,
+  filesystem: filesystemCalls,
   futex: futexCalls,
   identity: identityCalls,
   kill: killCalls,
   limits: limitsCalls,
+  lock: lockCalls,
   memory: memoryCalls,
   open: openCalls,
   pipe: pipeCalls,
@@ -77,6 +88,7 @@ const FAMILIES: Families = {
   signal: signalCalls,
   signalfd: signalfdCalls,
   socket: socketCalls,
+  stat: statCalls,
   system: systemCalls,
   thread: omit(threadCalls, 'membarrier'),
   time: timeCalls,
