@@ -7,6 +7,7 @@ import type { Report, Status } from '../vmm/options.ts';
 import type { Arguments } from './args.ts';
 import { CommandError } from './errors.ts';
 import { EXIT_FAILED, EXIT_TIMEOUT } from './exit-codes.ts';
+import { printable } from './output.ts';
 import type { Output } from './output.ts';
 import type { Tracing } from './strace.ts';
 
@@ -78,9 +79,16 @@ export async function superviseGuest(
   }
 }
 
+/** What programs do and bear all the time: of interest only to who traces calls. */
+const quietEvents: readonly string[] = ['missing-call', 'unknown-call'];
+
 /** Events of a guest that its user should know, as notes on stderr. */
-export function noteEvent(output: Output): (kind: string, detail: string) => void {
+export function noteEvent(
+  args: Arguments, output: Output,
+): (kind: string, detail: string) => void {
+  const isTraced = args.has('strace') || args.has('strace-summary');
   return (kind, detail) => {
-    output.note(`${output.paint('yellow', 'catavmm:', 2)} ${kind}: ${detail}`);
+    if (quietEvents.includes(kind) && !isTraced) return;
+    output.note(`${output.paint('yellow', 'catavmm:', 2)} ${kind}: ${printable(detail)}`);
   };
 }

@@ -5,6 +5,7 @@ import { writeSync } from 'node:fs';
 import process from 'node:process';
 import { isatty } from 'node:tty';
 import type { Environment } from './args.ts';
+import { CommandError } from './errors.ts';
 import { EXIT_PIPE } from './exit-codes.ts';
 
 export type Colour = 'red' | 'green' | 'yellow' | 'cyan' | 'bold' | 'dim';
@@ -19,7 +20,10 @@ function sleep(ms: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }
 
-/** Writes all of a text. Nobody reading any more ends the process, as SIGPIPE would. */
+/**
+ * Writes all of a text. Nobody reading any more ends the process, as SIGPIPE would.
+ * @throws CommandError for stdout only: there is nowhere to say that stderr is full
+ */
 function writeAll(fd: number, text: string): void {
   let rest: Uint8Array = new TextEncoder().encode(text);
   while (rest.length > 0) {
@@ -28,8 +32,13 @@ function writeAll(fd: number, text: string): void {
     } catch (error) {
       const { code } = error as { code?: string };
       if (code === 'EPIPE') process.exit(EXIT_PIPE);
-      if (code !== 'EAGAIN') return;
-      sleep(retryMs);
+      if (code === 'EAGAIN') {
+        sleep(retryMs);
+        continue;
+      }
+      if (fd === 2) return;
+      const reason = code ?? String(error);
+      throw new CommandError('CATAVMM_OUTPUT', `The output cannot be written (${reason}).`);
     }
   }
 }

@@ -19,7 +19,7 @@ export const command: Command = async ({ args, output }) => {
     stdin: 'inherit',
     stdout: 'inherit',
     stderr: 'inherit',
-    onEvent: noteEvent(output),
+    onEvent: noteEvent(args, output),
     ...(tracing.strace === undefined ? {} : { strace: tracing.strace }),
   });
   return await superviseGuest(sandbox, args, output, tracing);

@@ -68,7 +68,7 @@ export const command: Command = async ({ args, output, env }) => {
     // What the program prints before the image is saved goes to stderr: stdout is the result's.
     stdout: 'inherit',
     stderr: 'inherit',
-    onEvent: noteEvent(output),
+    onEvent: noteEvent(args, output),
     onProgress: (stage, done, total) => progress.update(stage, done, total),
     ...(tracing.strace === undefined ? {} : { strace: tracing.strace }),
   }).finally(() => progress.end());
