@@ -17,14 +17,15 @@ import { REG, getReg, setReg } from '../kernel/syscalls/args.ts';
 import { SIGKILL, SIGSEGV } from '../abi/signal.ts';
 import type { Machine } from '../machine/machine.ts';
 import {
-  classifyExit, EXIT_EXCEPTION, EXIT_FORGED, EXIT_SLICE, EXIT_SYSCALL, type ExceptionFrame, readException,
+  classifyExit, EXIT_EXCEPTION, EXIT_FORGED, EXIT_SLICE, EXIT_SYSCALL, type ExceptionFrame, isInStub,
+  readException,
 } from '../machine/exits.ts';
 import { XSAVE_BYTES, readXsave, writeXsave } from '../machine/fpu.ts';
 import type { StaleTranslations } from '../machine/translations.ts';
 import { KERNEL_ROOT_ENTRY } from '../machine/stub.ts';
 import { PAGE_BYTES, TABLES_GPA_BASE } from './geometry.ts';
 import { eatSliceSignal } from '../host/slice-timer.ts';
-import { EFAULT } from '../abi/errno.ts';
+import { EFAULT, EINTR } from '../abi/errno.ts';
 import type { RunCounters } from './counters.ts';
 
 export type RunState = 'exited' | 'idle' | 'budget' | 'stopped';
@@ -113,7 +114,13 @@ export class Runner {
     const { vcpu } = this.machine;
     if (!this.#load(task)) return true;
     this.stale.flush();
-    const failed = vcpu.enter();
+    let failed = vcpu.enter();
+    // Interrupted on the way out, inside the stub: the call or exception is not reported yet. Going on
+    // with the registers untouched reports it; its state is nothing that a thread could resume from.
+    while (failed === EINTR && isInStub(vcpu)) {
+      eatSliceSignal();
+      failed = vcpu.enter();
+    }
     if (this.counters.exits++ === 0) this.counters.firstExitMs = performance.now();
     if (failed !== 0) {
       vcpu.storeRegs(u32, (task.address >> 2) + REGS_WORD);

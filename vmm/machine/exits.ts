@@ -53,6 +53,11 @@ export function classifyExit(vcpu: Vcpu): number {
   return EXIT_EXCEPTION;
 }
 
+/** Whether RIP is in the kernel half: the guest was interrupted before its exit was reported. */
+export function isInStub(vcpu: Vcpu): boolean {
+  return vcpu.run32[RIP_WORD + 1] === STUB_HIGH;
+}
+
 function ripIsAt(vcpu: Vcpu, low: number): boolean {
   const rip = vcpu.run32[RIP_WORD] as number;
   return vcpu.run32[RIP_WORD + 1] === STUB_HIGH && (rip === low || rip === low + OUT_BYTES);
