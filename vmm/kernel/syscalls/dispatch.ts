@@ -18,6 +18,7 @@ import type { Kernel } from '../kernel.ts';
 import { Task, TASK_DEAD } from '../records/task.ts';
 import { ArenaFullError } from '../state/arena.ts';
 import { view } from '../state/memory.ts';
+import { ERESTARTNOINTR, wasInterrupted } from '../signal/restart.ts';
 import { removeWaiters } from '../task/block.ts';
 import { disarmTimer } from '../time/timers.ts';
 import { argsOf, getReg, REG, setReg } from './args.ts';
@@ -68,8 +69,7 @@ export function resumeSyscall(k: Kernel, task: Task, table: SyscallTable = sysca
 /** The ERESTART* that waits for deliverSignals(), or 0. */
 export function pendingRestart(task: Task): number {
   if (task.syscall < 0) return 0;
-  const result = readResult(task);
-  return isRestart(result) ? -result : 0;
+  return wasInterrupted(task) ? -readResult(task) : 0;
 }
 
 /** rax as a call's result: a signed 64-bit number, exact within ±2^53. */
@@ -131,6 +131,6 @@ function clearWait(task: Task): void {
 }
 
 function isRestart(result: number): boolean {
-  return result === -ERESTARTSYS || result === -ERESTARTNOHAND ||
+  return result === -ERESTARTSYS || result === -ERESTARTNOINTR || result === -ERESTARTNOHAND ||
     result === -ERESTART_RESTARTBLOCK;
 }

@@ -1,5 +1,5 @@
-// docs/syscalls.md from the table. Kept beside the table so that a test can render it on any runtime
-// and compare; scripts/generate-syscalls-doc.mjs writes it.
+// docs/syscalls.md from the table. Kept beside the table so that a test can render it on any
+// runtime and compare; scripts/generate-syscalls-doc.mjs writes it.
 import { errnoName } from '../../abi/errno.ts';
 import { describeSyscalls, type SyscallInfo, type SyscallTable, syscallTable } from './table.ts';
 
@@ -10,7 +10,7 @@ const HEAD = `# System calls
 What a guest gets for each system call of x86-64 Linux. *full*: as Linux, as far as programs can
 tell. *partial*: the note says what is left out. *missing*: it fails with the errno shown, which is
 the one Linux gives when the feature is not built in or not permitted, so programs know it.
-\`catavmm syscalls --json\` prints the same table, \`catavmm run --strace\` shows the calls of a program.
+\`catavmm syscalls --json\` prints the same table, \`catavmm run --strace\` a program's calls.
 `;
 
 /** The whole document. */

@@ -1,5 +1,6 @@
 // execve(2): reads the path, the arguments and the environment, and has task/exec.ts replace the
-// program. Other threads end when the new program is in place, and the caller becomes the main thread.
+// program. Other threads end when the new program is in place, and the caller becomes the main
+// thread.
 import { E2BIG, EFAULT, ENOSYS } from '../../abi/errno.ts';
 import { MAX_ARG_STRLEN } from '../../abi/limits.ts';
 import type { Kernel } from '../kernel.ts';

@@ -9,6 +9,7 @@
 import { errnoName, errnoText, MAX_ERRNO } from '../../abi/errno.ts';
 import type { Kernel } from '../kernel.ts';
 import { type Process, TASK_BLOCKED, TASK_DEAD, type Task } from '../records/task.ts';
+import { ERESTARTNOINTR } from '../signal/restart.ts';
 import { getReg, REG } from './args.ts';
 import type { SyscallCounter } from './counter.ts';
 import { ERESTART_RESTARTBLOCK, ERESTARTNOHAND, ERESTARTSYS } from './define.ts';
@@ -24,6 +25,7 @@ const ADDRESS_RESULTS: ReadonlySet<string> = new Set(['mmap', 'mremap', 'brk', '
 
 const RESTART_NAMES: ReadonlyMap<number, string> = new Map([
   [ERESTARTSYS, 'ERESTARTSYS (To be restarted if SA_RESTART is set)'],
+  [ERESTARTNOINTR, 'ERESTARTNOINTR (To be restarted)'],
   [ERESTARTNOHAND, 'ERESTARTNOHAND (To be restarted if no handler)'],
   [ERESTART_RESTARTBLOCK, 'ERESTART_RESTARTBLOCK (Interrupted by signal)'],
 ]);

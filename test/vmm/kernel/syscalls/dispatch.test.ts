@@ -3,6 +3,7 @@ import { makeTestKernel, type TestKernel } from '../../../helpers/kernel.ts';
 import { CATAVMM_BASE } from '../../../../vmm/abi/catavmm.ts';
 import { EAGAIN, ENOMEM, ENOSYS } from '../../../../vmm/abi/errno.ts';
 import { TASK_BLOCKED, TASK_DEAD, TASK_RUNNABLE } from '../../../../vmm/kernel/records/task.ts';
+import { ERESTARTNOINTR } from '../../../../vmm/kernel/signal/restart.ts';
 import { ArenaFullError, StateCorruptError } from '../../../../vmm/kernel/state/arena.ts';
 import { getReg, getRegBig, REG, setReg, setRegBig } from '../../../../vmm/kernel/syscalls/args.ts';
 import { SyscallCounter } from '../../../../vmm/kernel/syscalls/counter.ts';
@@ -186,7 +187,7 @@ test('dispatchSyscall() begins with empty wait fields', () => {
   t.close();
 });
 
-for (const code of [ERESTARTSYS, ERESTARTNOHAND, ERESTART_RESTARTBLOCK]) {
+for (const code of [ERESTARTSYS, ERESTARTNOINTR, ERESTARTNOHAND, ERESTART_RESTARTBLOCK]) {
   test(`dispatchSyscall() keeps restart code ${code} for the delivery of signals`, () => {
     let executed = 0;
     const { t, table, counter } = prepare((_k, task) => {
