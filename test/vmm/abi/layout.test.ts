@@ -1,3 +1,5 @@
+// The layout language itself: alignment, size checks, 64-bit numbers. What the layouts say about C
+// is in layouts.test.ts.
 import { assert, suite } from '../../harness.ts';
 import {
   blob, i16, i32, i64, type Layout, pad, readI64, struct, u16, u32, u64, u8, usize, writeI64,

@@ -1,3 +1,4 @@
+// The generated numbers against the headers of this machine, and our own numbers' place.
 import { assert, suite } from '../../harness.ts';
 import { askCompiler, gccMissing } from './c-compiler.ts';
 import { CATAVMM_BASE, CATAVMM_NUMBERS } from '../../../vmm/abi/catavmm.ts';

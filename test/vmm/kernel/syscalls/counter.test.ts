@@ -1,3 +1,4 @@
+// Counting calls, errors and time.
 import { assert, suite } from '../../../harness.ts';
 import { SyscallCounter } from '../../../../vmm/kernel/syscalls/counter.ts';
 

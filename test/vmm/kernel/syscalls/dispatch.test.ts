@@ -1,3 +1,4 @@
+// The dispatcher with a table of one fake call: results, blocking and resuming, restarts, failures.
 import { assert, suite } from '../../../harness.ts';
 import { makeTestKernel, type TestKernel } from '../../../helpers/kernel.ts';
 import { CATAVMM_BASE } from '../../../../vmm/abi/catavmm.ts';

@@ -1,3 +1,4 @@
+// The rendered document, and whether the committed one is up to date.
 import { assert, suite } from '../../../harness.ts';
 import { readText } from '../../../helpers/repository.ts';
 import { ENOSYS } from '../../../../vmm/abi/errno.ts';

@@ -1,3 +1,4 @@
+// execve(2) from the guest: the order of its errors, arguments, scripts, other threads.
 import { assert, suite } from '../../../harness.ts';
 import { makeTestKernel } from '../../../helpers/kernel.ts';
 import { lowerFile, type LowerTree } from '../../../helpers/lower-tree.ts';

@@ -1,3 +1,4 @@
+// strace's lines: arguments by format, results, calls that wait, the summary.
 import { assert, suite } from '../../../harness.ts';
 import { makeTestKernel, type TestKernel } from '../../../helpers/kernel.ts';
 import { SYSCALL_NUMBERS } from '../../../../vmm/abi/syscall-numbers.ts';

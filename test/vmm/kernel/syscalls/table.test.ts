@@ -1,3 +1,4 @@
+// The joined table: every call has a row, and mistakes in the families are found at load.
 import { assert, suite } from '../../../harness.ts';
 import { CATAVMM_BASE, CATAVMM_NUMBERS } from '../../../../vmm/abi/catavmm.ts';
 import { ENOSYS, errnoName } from '../../../../vmm/abi/errno.ts';
