@@ -1,6 +1,6 @@
 // The ChaCha20 block function, RFC 8439 section 2.3: 64 bytes from a key of 32 and a counter.
 //
-//   state   "expand 32-byte k" (4 words) | key (8) | block counter (2, low word first) | nonce 0 (2)
+//   state   "expand 32-byte k" (4 words) | key (8) | block counter (2, low word first) | 0 0
 
 const CONSTANTS: readonly number[] = [0x61707865, 0x3320646e, 0x79622d32, 0x6b206574];
 const ROUND_PAIRS = 10;
@@ -13,23 +13,14 @@ const QUARTERS: readonly (readonly [number, number, number, number])[] = [
   [0, 5, 10, 15], [1, 6, 11, 12], [2, 7, 8, 13], [3, 4, 9, 14],
 ];
 
-/**
- * Makes block number `counter`.
- * @param key 32 bytes
- * @param nonce words 14 and 15 of the state; here always 0 but in tests
- */
-export function chachaBlock(
-  key: Uint8Array,
-  counter: number,
-  nonce: readonly [number, number] = [0, 0],
-): Uint8Array {
+/** Makes block number `counter` (below 2^53) of the stream of `key` (32 bytes). */
+export function chachaBlock(key: Uint8Array, counter: number): Uint8Array {
   const keyView = new DataView(key.buffer, key.byteOffset, 32);
   const state = new Uint32Array(16);
   state.set(CONSTANTS);
   for (let i = 0; i < 8; i++) state[4 + i] = keyView.getUint32(i * 4, true);
   state[12] = counter % 2 ** 32;
   state[13] = Math.floor(counter / 2 ** 32);
-  state.set(nonce, 14);
   const mixed = state.slice();
   for (let round = 0; round < ROUND_PAIRS; round++) {
     for (const [a, b, c, d] of QUARTERS) mixQuarter(mixed, a, b, c, d);
