@@ -17,8 +17,8 @@ export const WAIT_STARTED = 0x8000_0000;
 export function startWait(k: Kernel, task: Task, timeoutNs: number): void {
   if (hasStarted(task)) return;
   task.waitState = (task.waitState | WAIT_STARTED) >>> 0;
-  // A restarted call finds the deadline of its first life (signal/restart.ts).
-  if (task.waitDeadlineNs !== 0 || timeoutNs === Infinity || timeoutNs === 0) return;
+  if (timeoutNs === Infinity || timeoutNs === 0) return;
+  // A restarted call gets the deadline of its first life back from block().
   task.waitDeadlineNs = Math.min(nowNs(k) + timeoutNs, FOREVER_NS);
 }
 
