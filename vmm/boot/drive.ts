@@ -25,21 +25,27 @@ const BURST_MS = 16;
 /** Runs until the process exits, a hook stops it, the deadline passes or the signal aborts. */
 export async function drive(instance: Instance, options: DriveOptions): Promise<DriveEnd> {
   const { runner, k } = instance;
-  setSliceInterval(SLICE_MS);
   for (;;) {
     if (options.signal?.aborted === true) return 'aborted';
     const start = monotonicNs();
     if (start >= options.deadlineNs) return 'timeout';
+    pollConsole(instance);
+    setSliceInterval(SLICE_MS);
     const state = runner.run(start + BURST_MS * 1e6);
-    if (state === 'exited' || state === 'stopped') return state;
+    if (state === 'exited' || state === 'stopped') {
+      setSliceInterval(0);
+      return state;
+    }
     if (state === 'budget') {
+      setSliceInterval(0);
       await new Promise((resolve) => { setImmediate(resolve); });
-      pollConsole(instance);
       continue;
     }
     const waiting = waitForHost(instance, options);
-    if (waiting !== undefined) await waiting;
-    pollConsole(instance);
+    if (waiting !== undefined) {
+      setSliceInterval(0);
+      await waiting;
+    }
     runTimers(k);
   }
 }

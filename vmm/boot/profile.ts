@@ -41,6 +41,8 @@ export async function profileImage(
   console.push(request ?? Uint8Array.of(NEWLINE));
   console.end();
   const { instance, image } = launchImage(file, {}, console, beginPhases());
+  // What matters is what stands between the boot and its first output.
+  instance.runner.hooks.shouldStop = () => console.firstOutputMs !== 0;
   try {
     await drive(instance, { deadlineNs: monotonicNs() + TRIAL_MS * 1e6, signal: null });
     return touchedFrames(instance, image);

@@ -6,6 +6,8 @@ import { CfiError } from '../../formats/cfi/error.ts';
 import type { CfiSection } from '../../formats/cfi/header.ts';
 import { listPadding } from '../../formats/cfi/layout.ts';
 import { checkSectionDigest, decodeIoTable, verifyPadding } from '../../formats/cfi/read.ts';
+// The check needs every record kind to be declared.
+import '../kernel/records/index.ts';
 import { KIND } from '../kernel/state/kinds.ts';
 import { HEADER_BYTES } from '../kernel/state/record.ts';
 import { ImageError } from './image-error.ts';

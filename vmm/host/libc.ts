@@ -29,6 +29,7 @@ const syscallFn = bind(
   'long syscall(long n, uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d, uintptr_t e)',
 );
 const sigmaskFn = bind('int pthread_sigmask(int how, uintptr_t set, uintptr_t old)');
+const signalFn = bind('uintptr_t signal(int signal, uintptr_t handler)');
 const timerCreateFn = bind('int timer_create(int clock, uintptr_t event, uintptr_t id)');
 const timerSetFn = bind('int timer_settime(uintptr_t id, int flags, uintptr_t value, uintptr_t old)');
 const timerDeleteFn = bind('int timer_delete(uintptr_t id)');
@@ -133,6 +134,11 @@ export function syscall(
 /** pthread_sigmask(3): 0 or an errno. SAFETY: `set` and `old` are 128-byte buffers, or 0. */
 export function sigmask(how: number, set: number, old: number): number {
   return Number(sigmaskFn(how, set, old));
+}
+
+/** signal(2) with SIG_DFL (0) or SIG_IGN (1). SAFETY: no handler of ours is ever installed. */
+export function signalDisposition(signal: number, handler: 0 | 1): void {
+  signalFn(signal, handler);
 }
 
 /** timer_create(2). SAFETY: `event` is a struct sigevent, `id` 8 writable bytes. */

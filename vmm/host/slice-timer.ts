@@ -1,6 +1,10 @@
 // Time slices without signal handlers. A real-time signal is blocked in this thread and unblocked only
 // inside KVM_RUN (KVM_SET_SIGNAL_MASK); a periodic timer sends it to the thread; KVM_RUN then returns
 // EINTR and the pending signal is eaten here. No handler ever runs.
+//
+// The signal is also ignored, because an engine's event loop may wait with all signals unblocked
+// (epoll_pwait2 with an empty mask on Bun): there it must vanish, not end the process. A blocked signal
+// stays pending although it is ignored, and KVM_RUN keeps the thread's own mask as the real one.
 import * as libc from './libc.ts';
 import { HostError } from './errors.ts';
 import { takeScratch, type Scratch } from './scratch.ts';
@@ -8,6 +12,7 @@ import { takeScratch, type Scratch } from './scratch.ts';
 /** SIGRTMIN + 5 in the C library's numbering (its first two are taken). */
 const SLICE_SIGNAL = 39;
 const SIG_BLOCK = 0;
+const SIG_IGN = 1;
 const CLOCK_MONOTONIC = 1;
 const SIGEV_THREAD_ID = 4;
 const SYS_GETTID = 186;
@@ -32,6 +37,8 @@ function setUp(): ThreadTimer {
   const scratch = takeScratch(1024);
   const { view, address } = scratch;
   view.setBigUint64(SIGSET_OFFSET, 1n << BigInt(SLICE_SIGNAL - 1), true);
+  // SAFETY: SIG_IGN; nothing else in this process uses the signal.
+  libc.signalDisposition(SLICE_SIGNAL, SIG_IGN);
   // SAFETY: both sets are 128-byte pieces of this scratch block.
   libc.sigmask(SIG_BLOCK, address + SIGSET_OFFSET, address + OLD_SET_OFFSET);
   const kvmMask = view.getBigUint64(OLD_SET_OFFSET, true) & ~(1n << BigInt(SLICE_SIGNAL - 1));
