@@ -1,4 +1,4 @@
-// Threads: ids, thread-local storage, membarrier(2), prctl's relatives. Scheduling is in sched.ts.
+// Threads: ids and thread-local storage. Scheduling is in sched.ts, membarrier(2) in memory.ts.
 import { EINVAL, ENOSYS, EFAULT, EPERM } from '../../abi/errno.ts';
 import { ARCH_GET_FS, ARCH_GET_GS, ARCH_SET_FS, ARCH_SET_GS } from '../../abi/prctl.ts';
 import type { Kernel } from '../kernel.ts';
@@ -44,35 +44,11 @@ function getcpu(k: Kernel, _task: Task, a: Args): number {
   return 0;
 }
 
-// From <linux/membarrier.h>.
-const MEMBARRIER_CMD_QUERY = 0;
-const MEMBARRIER_CMD_GLOBAL = 1 << 0;
-const MEMBARRIER_CMD_GLOBAL_EXPEDITED = 1 << 1;
-const MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED = 1 << 2;
-const MEMBARRIER_CMD_PRIVATE_EXPEDITED = 1 << 3;
-const MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED = 1 << 4;
-const MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE = 1 << 5;
-const MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE = 1 << 6;
-const MEMBARRIER_COMMANDS = MEMBARRIER_CMD_GLOBAL | MEMBARRIER_CMD_GLOBAL_EXPEDITED |
-  MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED | MEMBARRIER_CMD_PRIVATE_EXPEDITED |
-  MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED | MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE |
-  MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE;
-
-/** On one CPU every entry to the kernel is a barrier for all threads. */
-function membarrier(_k: Kernel, _task: Task, a: Args): number {
-  const command = a.i32(0);
-  if (a.u32(1) !== 0) return -EINVAL;
-  if (command === MEMBARRIER_CMD_QUERY) return MEMBARRIER_COMMANDS;
-  const isOne = command > 0 && (command & (command - 1)) === 0;
-  return isOne && (command & MEMBARRIER_COMMANDS) !== 0 ? 0 : -EINVAL;
-}
-
 export const threadCalls: Family = {
   gettid: full(gettid),
   set_tid_address: full(setTidAddress),
   arch_prctl: partial(archPrctl, 'ARCH_SET_FS, ARCH_SET_GS, ARCH_GET_FS, ARCH_GET_GS.'),
   getcpu: full(getcpu),
-  membarrier: partial(membarrier, 'Registering is not needed; restartable sequences are left out.'),
   rseq: missing(ENOSYS, 'Restartable sequences: C libraries do without.'),
   set_thread_area: missing(ENOSYS, '32-bit programs only.'),
   get_thread_area: missing(ENOSYS, '32-bit programs only.'),
