@@ -9,6 +9,7 @@ import { Sandbox } from '../kernel/records/index.ts';
 import { assembleKernel, ARENA_BYTES } from '../kernel/make-kernel.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { resumeEntry } from '../kernel/entry.ts';
+import { reconnectConsole } from '../kernel/ipc/console.ts';
 import { PAGE_BYTES } from '../kernel/ports.ts';
 import { mapFileOver } from '../host/memory.ts';
 import type { HostRoot } from '../host/files.ts';
@@ -122,11 +123,6 @@ function redraw(k: Kernel): void {
   root.generation++;
   randomFillSync(root.bootId);
   root.monotonicOffsetNs = root.savedMonotonicNs - k.ports.clock.monotonicNs();
-  const { console } = root;
-  if (console !== null) {
-    console.terminals = k.ports.console.terminals;
-    console.columns = k.ports.console.columns;
-    console.rows = k.ports.console.rows;
-  }
+  reconnectConsole(k);
   resumeEntry(k);
 }

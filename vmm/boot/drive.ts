@@ -1,11 +1,11 @@
 // Drives a runner until the sandbox ends: enters the guest in bounded bursts, waits for the console and
 // for timers while all threads are blocked, and lets the event loop run in between.
 import { consoleReadable, consoleWritable } from '../kernel/ipc/console.ts';
-import { processOf } from '../kernel/kernel.ts';
 import { nowNs } from '../kernel/time/clock.ts';
 import { nextDeadlineNs, runTimers } from '../kernel/time/timers.ts';
 import { setSliceInterval } from '../host/slice-timer.ts';
 import { monotonicNs } from '../host/clock.ts';
+import type { WaitableConsole } from './console.ts';
 import type { Instance } from './instance.ts';
 
 /** Why driving stopped. */
@@ -55,7 +55,11 @@ function pollConsole(instance: Instance): void {
   const { k, console } = instance;
   if (k.root.console?.queue.first == null) return;
   if (console.readable()) consoleReadable(k);
-  if (console.writable(1) && console.writable(2)) consoleWritable(k);
+  if (k.root.console.wantsOutput && canWrite(console)) consoleWritable(k);
+}
+
+function canWrite(console: WaitableConsole): boolean {
+  return console.writable(1) && console.writable(2);
 }
 
 function waitForHost(instance: Instance, options: DriveOptions): void | Promise<void> {
@@ -66,14 +70,7 @@ function waitForHost(instance: Instance, options: DriveOptions): void | Promise<
   const waited = k.root.console?.queue.first != null;
   return console.wait({
     stdin: waited && !console.readable(),
-    output: waited && !(console.writable(1) && console.writable(2)),
+    output: k.root.console?.wantsOutput === true,
     timeoutMs,
   });
-}
-
-/** Whether the guest can never go on: all threads wait and nothing that could come will wake one. */
-export function isStuck(instance: Instance): boolean {
-  const { k } = instance;
-  return !processOf(k).exited && k.root.runHead === null &&
-    nextDeadlineNs(k) === Infinity && k.root.console?.queue.first == null;
 }

@@ -15,6 +15,7 @@ import { USER_END } from '../mm/user-memory.ts';
 import { PAGE_BYTES } from '../ports.ts';
 import { type Executable, findProgram, openExecutable, parse, type Program } from './exec-file.ts';
 import { mapImage, type MappedImage } from './exec-map.ts';
+import { initialFpu, writeFpu } from './fpu.ts';
 import { checkStrings, writeStack } from './exec-stack.ts';
 import { resetActionsForExec } from '../signal/actions.ts';
 import { MAP_ANONYMOUS, MAP_FIXED, MAP_GROWSDOWN, MAP_PRIVATE, PROT_EXEC, PROT_READ, PROT_WRITE } from '../../abi/mman.ts';
@@ -196,8 +197,7 @@ function commit(k: Kernel, task: Task, program: Program, env: Uint8Array[]): voi
   replaceStrings(k, process, 'environ', env);
   const slash = program.path.lastIndexOf(0x2f);
   task.name = program.path.subarray(slash + 1, slash + 1 + TASK_NAME_BYTES);
-  if (task.xsave !== null) k.arena.free(task.xsave);
-  task.xsave = null;
+  writeFpu(k, task, initialFpu(k.ports.fpu.bytes));
   task.clearChildTid = 0;
   task.robustList = 0;
   task.altStack = 0;
