@@ -46,6 +46,8 @@ export interface Sandbox extends Rec {
   domainname: Uint8Array;
   /** 64-byte blocks drawn from `seed` so far (deterministic mode). */
   randomBlocks: number;
+  /** ports.clock.cpuNs() when CPU time was last charged; 0 = not since the boot. */
+  cpuSeenNs: number;
 }
 
 export const Sandbox: Kind<Sandbox> = kind<Sandbox>(KIND.sandbox, 'Sandbox', {
@@ -74,4 +76,5 @@ export const Sandbox: Kind<Sandbox> = kind<Sandbox>(KIND.sandbox, 'Sandbox', {
   hostname: fBlob(72),
   domainname: fBlob(72),
   randomBlocks: fNum,
+  cpuSeenNs: nosave(fNum),
 });

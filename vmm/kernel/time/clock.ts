@@ -44,20 +44,32 @@ export function realToMonotonicNs(k: Kernel, at: Moment): number {
   return nowNs(k) + (at.sec - now.sec) * NSEC_PER_SEC + (at.nsec - now.nsec);
 }
 
-/** CPU time of the process: what its slices were charged (chargeCpu). */
+/** CPU time of the process. */
 export function processCpuNs(k: Kernel, process: Process): number {
-  return k.root.deterministic ? nowNs(k) - process.startedNs : process.cpuNs;
+  if (k.root.deterministic) return nowNs(k) - process.startedNs;
+  chargeCpu(k);
+  return process.cpuNs;
 }
 
 /** CPU time of one thread. */
 export function taskCpuNs(k: Kernel, task: Task): number {
-  return k.root.deterministic ? nowNs(k) - task.process.startedNs : task.cpuNs;
+  if (k.root.deterministic) return nowNs(k) - task.process.startedNs;
+  chargeCpu(k);
+  return task.cpuNs;
 }
 
-/** Called by the run loop after a turn on the vCPU of `ns` nanoseconds. */
-export function chargeCpu(task: Task, ns: number): void {
-  task.cpuNs += ns;
-  task.process.cpuNs += ns;
+/**
+ * Charges the CPU time since it was last called to the thread on the vCPU and to the process. Called
+ * when a clock is read; the run loop calls it too where threads change, which makes their shares right.
+ */
+export function chargeCpu(k: Kernel): void {
+  const { root, current } = k;
+  const seenNs = k.ports.clock.cpuNs();
+  // After a boot the host's count starts anew; what it had before belongs to nobody in the guest.
+  const spentNs = root.cpuSeenNs === 0 ? 0 : Math.max(0, seenNs - root.cpuSeenNs);
+  root.cpuSeenNs = seenNs;
+  if (current !== null) current.cpuNs += spentNs;
+  if (root.process !== null) root.process.cpuNs += spentNs;
 }
 
 /**

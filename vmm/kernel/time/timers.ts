@@ -11,7 +11,7 @@ import {
 import { timerFdExpired } from '../ipc/timerfd.ts';
 import { makeInfo, sendSignal } from '../signal/pending.ts';
 import { wakeTask } from '../task/block.ts';
-import { nowNs } from './clock.ts';
+import { nowNs, skipTo } from './clock.ts';
 import { posixTimerExpired } from './posix-timers.ts';
 
 /**
@@ -39,8 +39,12 @@ export function disarmTimer(k: Kernel, timer: Timer): void {
   timer.deadlineNs = 0;
 }
 
-/** Fires everything that is due. Each timer fires once, however many periods were missed. */
+/**
+ * Fires everything that is due. Each timer fires once, however many periods were missed.
+ * In deterministic mode, when no thread can run, the time of the next timer has come.
+ */
 export function runTimers(k: Kernel): void {
+  if (k.root.runHead === null && k.root.timers !== null) skipTo(k, k.root.timers.deadlineNs);
   const now = nowNs(k);
   for (;;) {
     const timer = k.root.timers;

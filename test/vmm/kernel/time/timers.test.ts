@@ -237,7 +237,7 @@ test('timer_create() checks its sigevent and clock', withGuest((g) => {
   assert.is(g.call('timer_create', [2, 0, MEMORY]), -95);
 }));
 
-test('runTimers() never moves a deterministic clock; skipTo() does', withGuest((g) => {
+test('runTimers() moves a deterministic clock only when no thread can run', withGuest((g) => {
   g.k.root.deterministic = true;
   const start = nowNs(g.k);
   g.advance(1e9);
@@ -246,10 +246,15 @@ test('runTimers() never moves a deterministic clock; skipTo() does', withGuest((
   assert.is(nowNs(g.k), start + 1000, 'a call takes a microsecond');
   g.poke64(MEMORY, 100);
   g.poke64(MEMORY + 8, 0);
+  const other = g.addTask();
   assert.is(g.call('nanosleep', [MEMORY, 0]), BLOCKED);
-  assert.is(skipTo(g.k, nextDeadlineNs(g.k)), true);
+  runTimers(g.k);
+  assert.is(nowNs(g.k), start + 2000, 'the other thread runs');
+  assert.is(g.callAs(other, 'pause', []), BLOCKED);
   runTimers(g.k);
   assert.is(g.resume(g.task), 0);
+  assert.is(nowNs(g.k), start + 2000 + 100e9, 'the deadline, however many calls there were');
+  assert.is(skipTo(g.k, start), true, 'the past changes nothing');
   assert.is(nowNs(g.k), start + 2000 + 100e9);
   g.k.root.deterministic = false;
   assert.is(skipTo(g.k, Infinity), false);
@@ -275,6 +280,12 @@ test('clock_gettime() knows Linux\'s clocks', withGuest((g) => {
     assert.is(g.call('clock_gettime', [clock, MEMORY]), 0, `clock ${clock}`);
     assert.is(g.peek64(MEMORY), g.t.clock.realtime().sec);
   }
+  // Time before the first charge belongs to nobody; later it is the current thread's.
+  g.call('clock_gettime', [2, MEMORY]);
+  assert.equal([g.peek64(MEMORY), g.peek64(MEMORY + 8)], [0, 0]);
+  g.t.clock.advance(200);
+  g.call('clock_gettime', [3, MEMORY]);
+  assert.equal([g.task.cpuNs, g.process.cpuNs], [100, 100]);
   g.process.cpuNs = 3e9 + 5;
   g.task.cpuNs = 7;
   for (const clock of [2, ~0 << 3 | 2, ~g.process.pid << 3 | 2]) {
