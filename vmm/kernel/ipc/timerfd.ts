@@ -6,23 +6,23 @@ import { EAGAIN, EFAULT, EINVAL } from '../../abi/errno.ts';
 import { O_RDWR } from '../../abi/fcntl.ts';
 import { POLLIN } from '../../abi/poll.ts';
 import {
-  CLOCK_REALTIME, CLOCK_REALTIME_ALARM, NSEC_PER_SEC, TFD_TIMER_ABSTIME,
+  CLOCK_REALTIME, CLOCK_REALTIME_ALARM, TFD_TIMER_ABSTIME,
 } from '../../abi/time.ts';
 import type { Kernel } from '../kernel.ts';
 import { TimerFd } from '../records/ipc.ts';
 import { TIMER_FD, Timer } from '../records/time.ts';
 import { type File, FILE_TIMERFD } from '../records/vfs.ts';
 import { makeWaitQueue } from '../task/block.ts';
-import { FOREVER_NS, nowNs, realToMonotonicNs } from '../time/clock.ts';
+import { FOREVER_NS, type Moment, nowNs, realToMonotonicNs, toNs } from '../time/clock.ts';
 import { armTimer, disarmTimer, remainingNs } from '../time/timers.ts';
 import { defineFileOps, type IoBuffer } from '../vfs/file-ops.ts';
 import { freeQueue, makeAnonFile } from './anon-file.ts';
 import { wakeFor } from './epoll-ready.ts';
 
-/** What timerfd_settime(2) sets and gives back, in nanoseconds. */
+/** What timerfd_gettime(2) gives. */
 export interface TimerSetting {
   intervalNs: number;
-  /** Time to the first expiration (or its absolute time); 0 disarms. */
+  /** Time to the next expiration; 0 = not armed. */
   valueNs: number;
 }
 
@@ -47,29 +47,33 @@ function behind(k: Kernel, file: File): TimerFd {
   return k.arena.at(TimerFd, file.object?.address ?? 0);
 }
 
-/** Arms or disarms the timer; expirations not read yet are forgotten. */
+/**
+ * Arms or disarms the timer; expirations not read yet are forgotten.
+ * @param value when it expires first, relative or (TFD_TIMER_ABSTIME) on its clock; 0 disarms. Not
+ * in ns: times since 1970 are not exact then
+ */
 export function setTimerFd(
   k: Kernel,
   timerFd: TimerFd,
   flags: number,
-  setting: TimerSetting,
+  intervalNs: number,
+  value: Moment,
 ): void {
   const { timer } = timerFd;
   disarmTimer(k, timer);
   timerFd.expirations = 0;
-  timer.intervalNs = setting.intervalNs;
-  if (setting.valueNs === 0) return;
+  timer.intervalNs = intervalNs;
+  if (value.sec === 0 && value.nsec === 0) return;
   const isAbsolute = (flags & TFD_TIMER_ABSTIME) !== 0;
   const deadlineNs = isAbsolute
-    ? toMonotonic(k, timerFd.clock, setting.valueNs)
-    : nowNs(k) + setting.valueNs;
-  armTimer(k, timer, Math.min(deadlineNs, FOREVER_NS), setting.intervalNs);
+    ? toMonotonic(k, timerFd.clock, value)
+    : nowNs(k) + toNs(value.sec, value.nsec);
+  armTimer(k, timer, Math.min(deadlineNs, FOREVER_NS), intervalNs);
 }
 
-function toMonotonic(k: Kernel, clock: number, ns: number): number {
-  if (clock !== CLOCK_REALTIME && clock !== CLOCK_REALTIME_ALARM) return ns;
-  const sec = Math.floor(ns / NSEC_PER_SEC);
-  return realToMonotonicNs(k, { sec, nsec: ns - sec * NSEC_PER_SEC });
+function toMonotonic(k: Kernel, clock: number, at: Moment): number {
+  const isReal = clock === CLOCK_REALTIME || clock === CLOCK_REALTIME_ALARM;
+  return isReal ? realToMonotonicNs(k, at) : toNs(at.sec, at.nsec);
 }
 
 /** Time left and interval, as timerfd_gettime(2) gives them. */

@@ -14,6 +14,7 @@ import type { Kernel } from '../kernel.ts';
 import { copyOut, readStruct } from '../mm/user-memory.ts';
 import type { TimerFd } from '../records/ipc.ts';
 import type { Task } from '../records/task.ts';
+import type { Moment } from '../time/clock.ts';
 import { getFile } from '../vfs/file.ts';
 import type { Args } from './args.ts';
 import { type Family, full, partial } from './define.ts';
@@ -40,15 +41,16 @@ function timerfdSettime(k: Kernel, task: Task, a: Args): number {
   const intervalNs = toTimeout(
     Itimerspec.it_interval_sec.get(view, 0), Itimerspec.it_interval_nsec.get(view, 0),
   );
-  const valueNs = toTimeout(
-    Itimerspec.it_value_sec.get(view, 0), Itimerspec.it_value_nsec.get(view, 0),
-  );
+  const value: Moment = {
+    sec: Itimerspec.it_value_sec.get(view, 0),
+    nsec: Itimerspec.it_value_nsec.get(view, 0),
+  };
   if ((flags & ~(TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET)) !== 0) return -EINVAL;
-  if (intervalNs < 0 || valueNs < 0) return -EINVAL;
+  if (intervalNs < 0 || toTimeout(value.sec, value.nsec) < 0) return -EINVAL;
   const timerFd = findTimerFd(k, task, a.i32(0));
   if (typeof timerFd === 'number') return timerFd;
   const old = getTimerFd(k, timerFd);
-  setTimerFd(k, timerFd, flags, { intervalNs, valueNs });
+  setTimerFd(k, timerFd, flags, intervalNs, value);
   return oldGva === 0 || writeSetting(k, oldGva, old) ? 0 : -EFAULT;
 }
 
