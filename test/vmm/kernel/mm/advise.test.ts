@@ -6,7 +6,7 @@ import * as mman from '../../../../vmm/abi/mman.ts';
 import { adviseRange, isKnownAdvice, residency } from '../../../../vmm/kernel/mm/advise.ts';
 import { wipeOnFork } from '../../../../vmm/kernel/mm/address-space.ts';
 import { checkMm } from '../../../../vmm/kernel/mm/check.ts';
-import { mapRegion } from '../../../../vmm/kernel/mm/map.ts';
+import { mapRegion, protectRegion } from '../../../../vmm/kernel/mm/map.ts';
 import { lowerInode, pattern } from './files.ts';
 
 const test = suite('kernel/mm/advise');
@@ -82,6 +82,15 @@ test('MADV_WIPEONFORK memory is empty after wipeOnFork(), other memory is not', 
   assert.equal([0, 1, 2, 3].map((page) => cpu.read(BASE + page * PAGE)), [7, 0, 7, 7]);
   assert.is(advise(t, 0, 4, mman.MADV_KEEPONFORK), 0);
   assert.is(t.mm.vmas.length, 1);
+  t.close();
+});
+
+test('what madvise() set stays with both halves of a mapping that is cut', () => {
+  const t = makeTestKernel();
+  anon(t, 4);
+  advise(t, 0, 4, mman.MADV_DONTDUMP);
+  protectRegion(t.k, BASE + PAGE, PAGE, 1);
+  assert.equal([0, 1, 2].map((index) => t.mm.vmas.get(index)?.advice), [4, 4, 4]);
   t.close();
 });
 

@@ -6,6 +6,7 @@ import {
   MAP_ANONYMOUS, MAP_FIXED, MAP_GROWSDOWN, MAP_PRIVATE, MAP_SHARED,
 } from '../../../../vmm/abi/mman.ts';
 import { RLIMIT_STACK } from '../../../../vmm/abi/resource.ts';
+import { accessPage } from '../../../../vmm/kernel/mm/access.ts';
 import { checkMm } from '../../../../vmm/kernel/mm/check.ts';
 import { handlePageFault } from '../../../../vmm/kernel/mm/fault.ts';
 import { mapRegion, unmapRegion } from '../../../../vmm/kernel/mm/map.ts';
@@ -260,17 +261,27 @@ test('the kernel\'s write to a page that the guest has read reports the old tran
 });
 
 test('a write fault that the guest does not repeat leaves no stale translation', () => {
-  const { t, cpu } = restored(2);
+  const { t, cpu } = restored(20);
+  const other = BASE + 16 * PAGE;
   cpu.read(BASE);
   cpu.beginWrite(BASE);
   assert.is(t.stale.length, 0);
   poke(t, BASE, 80);
   assert.is(cpu.read(BASE), 80, 'the kernel wrote to the new frame');
-  cpu.read(BASE + PAGE);
-  cpu.beginWrite(BASE + PAGE);
-  unmapRegion(t.k, BASE + PAGE, PAGE);
-  assert.is((cpu.read(BASE + PAGE) as { kind: string }).kind, 'signal', 'unmapped means gone');
+  cpu.read(other);
+  cpu.beginWrite(other);
+  unmapRegion(t.k, other, PAGE);
+  assert.is((cpu.read(other) as { kind: string }).kind, 'signal', 'unmapped means gone');
   assert.is(t.k.tables.unsettled.size, 0);
+  t.close();
+});
+
+test('accessPage() refuses addresses that the page tables cannot hold', () => {
+  const t = makeTestKernel();
+  anon(t, 4);
+  for (const gva of [-4096, 2 ** 47, 2 ** 48 + BASE, 2 ** 64, NaN]) {
+    assert.is(accessPage(t.k, gva, false), null);
+  }
   t.close();
 });
 

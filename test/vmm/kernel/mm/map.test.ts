@@ -164,6 +164,19 @@ test('neighbours that differ in nothing become one mapping', () => {
   t.close();
 });
 
+test('neighbours that differ in what they may become stay apart', () => {
+  const t = makeTestKernel({ lower: { f: pattern(8) } });
+  const inode = lowerInode(t, 'f');
+  for (const [page, maxProt] of [[0, 7], [1, 5], [2, 5]] as const) {
+    mapRegion(t.k, {
+      gva: 0x1000_0000 + page * PAGE, bytes: PAGE, prot: 1, flags: MAP_SHARED | MAP_FIXED, inode,
+      fileOffset: page * PAGE, maxProt,
+    });
+  }
+  assert.equal(layout(t, 0x1000_0000), [[0, 1, 1], [1, 3, 1]]);
+  t.close();
+});
+
 test('unmapRegion() gives frames, references and mappings back', () => {
   const t = makeTestKernel({ lower: { f: pattern(8) } });
   const inode = lowerInode(t, 'f');
