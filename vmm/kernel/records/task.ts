@@ -3,8 +3,8 @@
 //   Process ──tasks──► Table<Task>      Task ──process──► Process
 //      │ mm, fds, cwd, actions             │ registers, masks, what it waits for
 //
-// A blocked system call is not a closure: the task keeps the call's registers and a few wait fields,
-// and the call is executed again when the task is woken (task/block.ts).
+// A blocked system call is not a closure: the task keeps the call's registers and a few wait
+// fields, and the call is executed again when the task is woken (task/block.ts).
 import { Bytes, type Table, tableKind, Words } from '../state/containers.ts';
 import { KIND } from '../state/kinds.ts';
 import {
@@ -299,7 +299,9 @@ export const PendingSignal: Kind<PendingSignal> = kind<PendingSignal>(
 /** A thread waiting in futex(2), in the sandbox's list, oldest first. */
 export interface FutexWaiter extends Rec {
   task: Task;
-  /** Key: guest address, or byte offset in the shared object; what it is relative to (task/futex.ts). */
+  /**
+   * Key: guest address, or byte offset in the shared object; what it is relative to (task/futex.ts).
+   */
   key: number;
   keySerial: number;
   bitset: number;

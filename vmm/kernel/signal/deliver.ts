@@ -1,9 +1,11 @@
 // Delivery of signals, the last thing before a thread returns to the guest.
 //
-//   dequeue ─► ignored: next │ stops: stopped │ ends: exited │ handler: settle the call, push a frame
+//   dequeue ─► ignored: next │ stops, ends: return │ handler: settle the call, push a frame
 //   nothing left ─► settle the call without a handler, put a temporary mask back
 import { EINTR } from '../../abi/errno.ts';
-import { SA_NODEFER, SA_RESETHAND, SI_KERNEL, SIG_DFL, SIG_IGN, SIGSEGV } from '../../abi/signal.ts';
+import {
+  SA_NODEFER, SA_RESETHAND, SI_KERNEL, SIG_DFL, SIG_IGN, SIGSEGV,
+} from '../../abi/signal.ts';
 import type { Kernel } from '../kernel.ts';
 import { TASK_DEAD, type Task } from '../records/task.ts';
 import { exitProcess } from '../task/exit.ts';
@@ -46,7 +48,9 @@ export function deliverSignals(k: Kernel, task: Task): boolean {
   return true;
 }
 
-/** Whether the call ended because of a signal; only then its temporary mask lasts until delivery. */
+/**
+ * Whether the call ended because of a signal; only then its temporary mask lasts until delivery.
+ */
 function isInterruption(task: Task): boolean {
   return task.syscall >= 0 && wasInterrupted(task) || callResult(task) === -EINTR;
 }

@@ -1,5 +1,5 @@
-// CPU exceptions as signals. Page faults go to mm first (mm/fault.ts). Source: Intel SDM vol. 3, 6.15;
-// Linux: arch/x86/kernel/traps.c.
+// CPU exceptions as signals. Page faults go to mm first (mm/fault.ts).
+// Source: Intel SDM vol. 3, 6.15; Linux: arch/x86/kernel/traps.c.
 import {
   BUS_ADRALN, FPE_FLTDIV, FPE_FLTINV, FPE_FLTOVF, FPE_FLTRES, FPE_FLTUND, FPE_INTDIV, ILL_ILLOPN,
   SI_KERNEL, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP, TRAP_TRACE,

@@ -35,7 +35,9 @@ const UC = RtSigframe.uc.offset;
 const CONTEXT = UC + Ucontext.uc_mcontext.offset;
 const INFO = RtSigframe.info.offset;
 
-/** Registers that the frame holds as they are: the one's place in the register block, the other's. */
+/**
+ * Registers that the frame holds as they are: the one's place in the register block, the other's.
+ */
 const SAVED: readonly (readonly [number, number])[] = [
   [REG.r8, Sigcontext.r8.offset], [REG.r9, Sigcontext.r9.offset],
   [REG.r10, Sigcontext.r10.offset], [REG.r11, Sigcontext.r11.offset],
@@ -77,7 +79,9 @@ interface FramePlace {
   fpuGva: number;
 }
 
-/** Linux: get_sigframe. null when the alternate stack is too small or the stack is no user memory. */
+/**
+ * Linux: get_sigframe. null when the alternate stack is too small or the stack is no user memory.
+ */
 function placeFrame(task: Task, action: SignalAction, fpuBytes: number): FramePlace | null {
   const rsp = getReg(task, REG.rsp);
   const isNested = isOnAltStack(task, rsp);

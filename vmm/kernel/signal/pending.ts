@@ -3,8 +3,8 @@
 //   sendSignal ──► process.pending ─┐
 //   sendSignalToTask ──► task.pending ─┴──► dequeueSignal (deliverSignals, sigtimedwait, signalfd)
 //
-// Standard signals (below SIGRTMIN) are queued at most once per queue, real-time ones as often as sent,
-// up to RLIMIT_SIGPENDING. Both queues are in order of arrival.
+// Standard signals (below SIGRTMIN) are queued at most once per queue, real-time ones as often as
+// sent, up to RLIMIT_SIGPENDING. Both queues are in order of arrival.
 //
 // Invariant: process.queuedSignals is the number of entries in all of the process's queues.
 import { EAGAIN } from '../../abi/errno.ts';
@@ -13,7 +13,9 @@ import {
   SI_TIMER, SI_USER, SIGBUS, SIGCONT, SIGFPE, SIGILL, SIGKILL, SIGRTMIN, SIGSEGV, SIGSYS, SIGTRAP,
 } from '../../abi/signal.ts';
 import type { Kernel } from '../kernel.ts';
-import { PendingSignal, type Process, TASK_BLOCKED, TASK_DEAD, type Task } from '../records/task.ts';
+import {
+  PendingSignal, type Process, TASK_BLOCKED, TASK_DEAD, type Task,
+} from '../records/task.ts';
 import { ArenaFullError } from '../state/arena.ts';
 import { notifySignalFds } from '../ipc/signalfd.ts';
 import { wake, wakeTask } from '../task/block.ts';
@@ -39,7 +41,12 @@ export interface SignalInfo {
 const SYNCHRONOUS = setOf(SIGSEGV, SIGBUS, SIGILL, SIGTRAP, SIGFPE, SIGSYS);
 
 /** A signal that carries no more than its sender. */
-export function makeInfo(signal: number, code: number, pid: number = 0, uid: number = 0): SignalInfo {
+export function makeInfo(
+  signal: number,
+  code: number,
+  pid: number = 0,
+  uid: number = 0,
+): SignalInfo {
   return { signal, code, errno: 0, pid, uid, value: 0, sigval: 0n };
 }
 
@@ -110,8 +117,8 @@ function announce(k: Kernel, process: Process, task: Task | null, signal: number
 }
 
 /**
- * The thread that will take a signal of the process: one that does not block it, a running one first.
- * null when all of them block it.
+ * The thread that will take a signal of the process: one that does not block it, a running one
+ * first. null when all of them block it.
  */
 function chooseTask(process: Process, signal: number): Task | null {
   const bit = signalBit(signal);
@@ -139,7 +146,7 @@ export function queueSignal(
   const isRealTime = info.signal >= SIGRTMIN;
   const isFull = isRealTime && process.queuedSignals >= softLimit(process, RLIMIT_SIGPENDING);
   if (isFull && info.code !== SI_USER) return -EAGAIN;
-  // Linux: a real-time signal of kill(2) beyond the limit loses its place in the queue, not its bit.
+  // Linux: beyond the limit a real-time signal of kill(2) loses its place in the queue, not its bit.
   if (!isRealTime || isFull) {
     if ((setOfQueue(owner.pending) & signalBit(info.signal)) !== 0n) return ALREADY_QUEUED;
   }

@@ -1,5 +1,5 @@
-// What becomes of a system call that a signal interrupted. The dispatcher has stored -ERESTART* in rax
-// and left Task.syscall; rip is behind the `syscall` instruction, two bytes long.
+// What becomes of a system call that a signal interrupted. The dispatcher has stored -ERESTART* in
+// rax and left Task.syscall; rip is behind the `syscall` instruction, two bytes long.
 //
 //   code                     no handler runs            a handler runs
 //   ERESTARTSYS         512  the call is made again     again with SA_RESTART, else EINTR
@@ -8,9 +8,10 @@
 //   ERESTART_RESTARTBLOCK 516  again, with the time left  EINTR
 //
 // "With the time left": Linux leaves a restart block for restart_syscall(2). Here block() keeps the
-// absolute deadline in Task.restartDeadlineNs; the call is made again as it was, computes a new deadline,
-// and block() replaces it by the kept one. restartRip tells whether the thread still stands before
-// that call: if it is elsewhere, the call has been made without waiting and the deadline is void.
+// absolute deadline in Task.restartDeadlineNs; the call is made again as it was, computes a new
+// deadline, and block() replaces it by the kept one. restartRip tells whether the thread still
+// stands before that call: if it is elsewhere, the call has been made without waiting and the
+// deadline is void.
 import { EINTR } from '../../abi/errno.ts';
 import { SA_RESTART } from '../../abi/signal.ts';
 import { Task } from '../records/task.ts';

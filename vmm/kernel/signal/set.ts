@@ -6,7 +6,9 @@ import {
 /** All 64 signals. */
 export const SIGNAL_BITS: bigint = (1n << 64n) - 1n;
 
-const BITS: readonly bigint[] = Array.from({ length: 65 }, (_, n) => n === 0 ? 0n : 1n << BigInt(n - 1));
+/** By signal number; 0 is no signal. */
+const BITS: readonly bigint[] =
+  Array.from({ length: 65 }, (_, n) => n === 0 ? 0n : 1n << BigInt(n - 1));
 
 /** The set of one signal (1..64); the empty set for other numbers. */
 export function signalBit(signal: number): bigint {

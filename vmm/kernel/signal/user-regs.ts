@@ -1,5 +1,5 @@
-// What a guest may have in its registers. Whatever comes from its memory or past its stub is checked
-// here before the vCPU sees it.
+// What a guest may have in its registers. Whatever comes from its memory or past its stub is
+// checked here before the vCPU sees it.
 import type { Task } from '../records/task.ts';
 import { getRegBig, REG, setRegBig } from '../syscalls/args.ts';
 

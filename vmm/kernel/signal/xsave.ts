@@ -85,8 +85,8 @@ function putInitialLegacy(image: Uint8Array, present: bigint): void {
 }
 
 /**
- * Bytes of the image if its software bytes say that it is extended, 0 for a legacy one, -1 for EFAULT
- * (Linux: check_xstate_in_sigframe).
+ * Bytes of the image if its software bytes say that it is extended, 0 for a legacy one, -1 for
+ * EFAULT (Linux: check_xstate_in_sigframe).
  */
 function extendedBytes(k: Kernel, gva: number, legacy: Uint8Array): number {
   const view = new DataView(legacy.buffer);
@@ -105,7 +105,7 @@ function isValid(k: Kernel, image: Uint8Array, view: DataView): boolean {
   if (image.subarray(HEADER_OFFSET + 8, HEADER_END).some((byte) => byte !== 0)) return false;
   // The mask is the CPU's: it is taken from the live state, not from the image.
   const live = k.ports.fpu.read();
-  const mask = new DataView(live.buffer, live.byteOffset).getUint32(Fpstate.mxcsr_mask.offset, true);
+  const mask = Fpstate.mxcsr_mask.get(new DataView(live.buffer, live.byteOffset), 0);
   const bad = Fpstate.mxcsr.get(view, 0) & ~(mask === 0 ? MXCSR_DEFAULT_MASK : mask);
   return bad === 0;
 }

@@ -51,7 +51,8 @@ function futex(k: Kernel, task: Task, a: Args): number {
     gva2: a.u64(4),
     value3: a.u32(5),
   };
-  // A thread that is in the list executes its wait again; its arguments were checked the first time.
+  // A thread that is in the list executes its wait again; its arguments were checked the first
+  // time.
   if (task.futex !== null) return continueFutexWait(k, task, interruptionOf(task));
   if (hasTimeout(call.operation) && call.timeoutGva !== 0) {
     const result = readDeadline(k, task, call);
@@ -168,7 +169,8 @@ function wakeOp(k: Kernel, task: Task, call: FutexCall, wakeCount: number): numb
 }
 
 /**
- * Changes the word and compares its old value: `op` 4 bits, `cmp` 4, two signed operands of 12 bits.
+ * Changes the word and compares its old value: `op` 4 bits, `cmp` 4, two signed operands of 12
+ * bits.
  * @returns 1 or 0 for the comparison, or -ENOSYS, -EFAULT
  */
 function applyWakeOp(k: Kernel, gva: number, encoded: number): number {

@@ -1,7 +1,8 @@
 // Users, groups, capabilities. Credentials belong to the process here; on Linux each thread has its
 // own and the C library keeps them equal.
 //
-// A program starts as root with the capabilities that root has in a container (task/make-process.ts).
+// A program starts as root with the capabilities that root has in a container
+// (task/make-process.ts).
 import { EFAULT, EINVAL, EPERM, ESRCH } from '../../abi/errno.ts';
 import {
   CAP_LAST_CAP, LINUX_CAPABILITY_VERSION_1, LINUX_CAPABILITY_VERSION_2, LINUX_CAPABILITY_VERSION_3,

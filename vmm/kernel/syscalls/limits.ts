@@ -52,7 +52,9 @@ function setrlimit(k: Kernel, task: Task, a: Args): number {
   return changeLimit(task.process, resource, wanted);
 }
 
-/** Linux: do_prlimit(). Raising a hard limit needs CAP_SYS_RESOURCE, which containers do not have. */
+/**
+ * Linux: do_prlimit(). Raising a hard limit needs CAP_SYS_RESOURCE, which containers do not have.
+ */
 function changeLimit(process: Process, resource: number, { soft, hard }: Limit): number {
   if (soft > hard) return -EINVAL;
   if (resource === RLIMIT_NOFILE && hard > NR_OPEN) return -EPERM;
@@ -112,5 +114,6 @@ export const limitsCalls: Family = {
   prlimit64: full(prlimit64),
   getrlimit: full(getrlimit),
   setrlimit: full(setrlimit),
-  getrusage: partial(getrusage, 'CPU time (all as user time) and resident memory, no other counts.'),
+  getrusage: partial(getrusage,
+    'CPU time (all as user time) and resident memory, no other counts.'),
 };

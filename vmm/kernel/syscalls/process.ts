@@ -6,7 +6,8 @@ import {
 } from '../../abi/sched.ts';
 import { CloneArgs } from '../../abi/struct-task.ts';
 import {
-  __WALL, __WCLONE, __WNOTHREAD, P_ALL, P_PGID, P_PID, P_PIDFD, WCONTINUED, WEXITED, WNOHANG, WNOWAIT,
+  __WALL, __WCLONE, __WNOTHREAD, P_ALL, P_PGID, P_PID, P_PIDFD, WCONTINUED, WEXITED, WNOHANG,
+  WNOWAIT,
   WSTOPPED, WUNTRACED,
 } from '../../abi/wait.ts';
 import type { Kernel } from '../kernel.ts';

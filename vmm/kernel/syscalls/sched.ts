@@ -1,7 +1,9 @@
 // Scheduling: one CPU, round robin. Policies and priorities are kept for whoever asks; they have no
 // effect. Real-time policies are refused as they are to a container without CAP_SYS_NICE.
 import { E2BIG, EACCES, EFAULT, EINVAL, EPERM, ESRCH } from '../../abi/errno.ts';
-import { PRIO_MAX, PRIO_MIN, PRIO_PGRP, PRIO_PROCESS, PRIO_USER, RLIMIT_NICE } from '../../abi/resource.ts';
+import {
+  PRIO_MAX, PRIO_MIN, PRIO_PGRP, PRIO_PROCESS, PRIO_USER, RLIMIT_NICE,
+} from '../../abi/resource.ts';
 import {
   IOPRIO_CLASS_BE, IOPRIO_CLASS_IDLE, IOPRIO_CLASS_NONE, IOPRIO_CLASS_RT, IOPRIO_CLASS_SHIFT,
   IOPRIO_WHO_PGRP, IOPRIO_WHO_PROCESS, IOPRIO_WHO_USER, SCHED_BATCH, SCHED_DEADLINE, SCHED_FIFO,

@@ -1,6 +1,7 @@
-// Blocking without closures. A handler that cannot finish calls block() and returns what it returns.
-// wake() makes the tasks of a queue runnable; the scheduler then executes the whole call again. What a
-// call must remember between executions is in the task: waitDeadlineNs, waitProgress, waitState, …
+// Blocking without closures. A handler that cannot finish calls block() and returns what it
+// returns. wake() makes the tasks of a queue runnable; the scheduler then executes the whole call
+// again. What a call must remember between executions is in the task: waitDeadlineNs, waitProgress,
+// waitState, …
 //
 //   handler ── not ready ──► block(k, task, queues) ──► BLOCKED          (task leaves the run list)
 //      ▲                                                   │
@@ -17,7 +18,8 @@ import { dequeue, enqueue } from './run-queue.ts';
 import { notifyEpollItem } from '../ipc/epoll-ready.ts';
 
 /**
- * Makes `task` wait for a wake-up of any of `queues`, or for `task.waitDeadlineNs` when that is not 0.
+ * Makes `task` wait for a wake-up of any of `queues`, or for `task.waitDeadlineNs` when that is not
+ * 0.
  * @param interruption restart code to return when a signal is pending (ERESTART*, or EINTR)
  * @returns BLOCKED, or -interruption at once when a signal is deliverable
  */

@@ -1,7 +1,7 @@
 // New threads: what clone(2) and clone3(2) come to once their arguments are read.
 //
-// There are only threads so far. Programs cope best with a fork that fails for lack of resources, so
-// whatever is not a thread is EAGAIN.
+// There are only threads so far. Programs cope best with a fork that fails for lack of resources,
+// so whatever is not a thread is EAGAIN.
 import { EAGAIN, EINVAL, EPERM } from '../../abi/errno.ts';
 import { RLIMIT_NPROC } from '../../abi/resource.ts';
 import {
@@ -33,7 +33,9 @@ export interface CloneRequest {
 
 const NAMESPACES = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |
   CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWTIME;
-/** What a thread of ours shares, whether it asks for it or not; asking for less is not supported. */
+/**
+ * What a thread of ours shares, whether it asks for it or not; asking for less is not supported.
+ */
 const SHARED = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND;
 
 /** Makes a thread; returns its tid or -errno. */
@@ -77,7 +79,9 @@ function clearsHandlersOfSharer(flags: number): boolean {
     (high === CLONE_CLEAR_SIGHAND && (flags & CLONE_SIGHAND) !== 0);
 }
 
-/** A runnable copy of the thread: registers, FPU, mask, scheduling; no pending signals or alt stack. */
+/**
+ * A runnable copy of the thread: registers, FPU, mask, scheduling; no pending signals or alt stack.
+ */
 function copyTask(k: Kernel, parent: Task): Task {
   const fpu: Bytes = makeBytes(k.arena, readFpu(k, parent));
   let child: Task;

@@ -1,4 +1,5 @@
-// Random bytes for the guest: the host's, or, in deterministic mode, a stream that the seed determines.
+// Random bytes for the guest: the host's, or, in deterministic mode, a stream that the seed
+// determines.
 import type { Kernel } from '../kernel.ts';
 import { BLOCK_BYTES, chachaBlock } from './chacha20.ts';
 

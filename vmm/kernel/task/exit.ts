@@ -1,9 +1,9 @@
 // The end of threads and of the process.
 //
-// Order: a thread that ends releases its robust futexes, then clears its tid word and wakes who waits
-// for it (pthread_join), as Linux's mm_release() does.
-// Ownership: the record of a thread that ended stays until the next one ends (Process.deadTask), for
-// the dispatcher and the run loop still hold it; when the process ends all records stay.
+// Order: a thread that ends releases its robust futexes, then clears its tid word and wakes who
+// waits for it (pthread_join), as Linux's mm_release() does.
+// Ownership: the record of a thread that ended stays until the next one ends (Process.deadTask),
+// for the dispatcher and the run loop still hold it; when the process ends all records stay.
 import { FUTEX_BITSET_MATCH_ANY } from '../../abi/futex.ts';
 import type { Kernel } from '../kernel.ts';
 import { writeU32 } from '../mm/user-memory.ts';

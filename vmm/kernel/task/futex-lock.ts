@@ -1,5 +1,5 @@
-// Locks in a futex word that the kernel hands over: FUTEX_LOCK_PI and its relatives. Priorities have
-// no effect here (one vCPU, round robin), what remains is who owns the lock.
+// Locks in a futex word that the kernel hands over: FUTEX_LOCK_PI and its relatives. Priorities
+// have no effect here (one vCPU, round robin), what remains is who owns the lock.
 //
 //   word = tid of the owner | FUTEX_WAITERS when somebody waits | FUTEX_OWNER_DIED
 import { EAGAIN, EDEADLK, EFAULT, EPERM, ESRCH } from '../../abi/errno.ts';

@@ -1,15 +1,15 @@
 // Futexes: waiting and waking by the address of a 32-bit word.
 //
-// All waiters of the sandbox are in one list, oldest first (Sandbox.futexes); a wake-up walks it. There
-// are at most as many waiters as threads, so an index by key would not pay for its upkeep.
+// All waiters of the sandbox are in one list, oldest first (Sandbox.futexes); a wake-up walks it.
+// There are at most as many waiters as threads, so an index by key would not pay for its upkeep.
 //
 //   keySerial   key                       the word is in
 //   0           guest address             (FUTEX_PRIVATE_FLAG)
 //   ANONYMOUS   guest address             private memory, waited for without that flag
 //   n           byte offset in inode n    a shared mapping
 //
-// Invariant: a waiter is in the list if and only if it is not `woken`; Task.futex holds it until the
-// waiting call has been executed again, so a wake-up is never lost to a spurious one.
+// Invariant: a waiter is in the list if and only if it is not `woken`; Task.futex holds it until
+// the waiting call has been executed again, so a wake-up is never lost to a spurious one.
 import { EAGAIN, EFAULT, EINVAL, ETIMEDOUT } from '../../abi/errno.ts';
 import { MAP_SHARED } from '../../abi/mman.ts';
 import type { Kernel } from '../kernel.ts';
@@ -133,8 +133,8 @@ export function wakeFutex(
 }
 
 /**
- * Wakes `wakeCount` waiters of `from` and makes up to `moveCount` others wait for `to`, behind those
- * who wait for it already.
+ * Wakes `wakeCount` waiters of `from` and makes up to `moveCount` others wait for `to`, behind
+ * those who wait for it already.
  * @returns how many were woken or moved
  */
 export function requeueFutex(

@@ -1,4 +1,5 @@
-// RLIMIT_* of a process: pairs (soft, hard) of doubles in Process.limits; Infinity is RLIM_INFINITY.
+// RLIMIT_* of a process: pairs (soft, hard) of doubles in Process.limits; Infinity is
+// RLIM_INFINITY.
 import {
   RLIMIT_CORE, RLIMIT_MEMLOCK, RLIMIT_MSGQUEUE, RLIMIT_NICE, RLIMIT_NOFILE, RLIMIT_NPROC,
   RLIMIT_RTPRIO, RLIMIT_SIGPENDING, RLIMIT_STACK,

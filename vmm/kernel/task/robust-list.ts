@@ -2,7 +2,9 @@
 //
 //   struct robust_list_head { void *next; long futex_offset; void *list_op_pending; }     24 bytes
 //   each entry is { void *next; }; bit 0 of a pointer says that its lock inherits priority
-import { FUTEX_BITSET_MATCH_ANY, FUTEX_OWNER_DIED, FUTEX_TID_MASK, FUTEX_WAITERS, ROBUST_LIST_LIMIT } from '../../abi/futex.ts';
+import {
+  FUTEX_BITSET_MATCH_ANY, FUTEX_OWNER_DIED, FUTEX_TID_MASK, FUTEX_WAITERS, ROBUST_LIST_LIMIT,
+} from '../../abi/futex.ts';
 import { readI64, readUsize } from '../../abi/layout.ts';
 import type { Kernel } from '../kernel.ts';
 import { readStruct, readU32, readU64, writeU32 } from '../mm/user-memory.ts';
@@ -31,9 +33,8 @@ export function releaseRobustList(k: Kernel, task: Task): void {
     if (address === head) break;
     // The next pointer is read first: the lock may be reused as soon as it is marked.
     const next = readU64(k, address);
-    if (address !== pointerOf(pending) && !markDead(k, task, address + offset, isLockPi(entry), false)) {
-      return;
-    }
+    const isPending = address === pointerOf(pending);
+    if (!isPending && !markDead(k, task, address + offset, isLockPi(entry), false)) return;
     if (next < 0) return;
     entry = next;
   }

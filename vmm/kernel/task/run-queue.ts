@@ -1,11 +1,11 @@
-// The run list: threads that can run, a circular doubly linked list through Task.runNext/runPrev whose
-// head (Sandbox.runHead) is the next to run. Round robin; one vCPU.
+// The run list: threads that can run, a circular doubly linked list through Task.runNext/runPrev
+// whose head (Sandbox.runHead) is the next to run. Round robin; one vCPU.
 import type { Kernel } from '../kernel.ts';
 import type { Task } from '../records/task.ts';
 
 /**
- * Puts a runnable task at the end of the list. No effect when it is in the list, or while its process
- * is stopped (task/stop.ts puts it back then).
+ * Puts a runnable task at the end of the list. No effect when it is in the list, or while its
+ * process is stopped (task/stop.ts puts it back then).
  */
 export function enqueue(k: Kernel, task: Task): void {
   if (task.runNext !== null || task.process.stopped) return;

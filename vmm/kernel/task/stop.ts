@@ -1,4 +1,5 @@
-// Job control: a stopped process has none of its threads in the run list (run-queue.ts refuses them).
+// Job control: a stopped process has none of its threads in the run list (run-queue.ts refuses
+// them).
 import type { Kernel } from '../kernel.ts';
 import { type Process, TASK_RUNNABLE, type Task } from '../records/task.ts';
 import { dequeue, enqueue } from './run-queue.ts';

@@ -1,5 +1,5 @@
-// The guest's clocks, all as nanoseconds in a number (below 2^53: 104 days of monotonic time are 2^53
-// / 1e9 s, and ports.clock starts at a small origin).
+// The guest's clocks, all as nanoseconds in a number below 2^53, which is 104 days;
+// ports.clock starts at a small origin.
 //
 // Deterministic mode (--deterministic): time is a function of the system calls made so far, a fixed
 // start plus one microsecond per call. Idle time is skipped, not waited for: see skipTo().
@@ -38,7 +38,7 @@ export function realtime(k: Kernel): Moment {
   return moment;
 }
 
-/** What to add to a CLOCK_REALTIME time in ns since the epoch to get CLOCK_MONOTONIC (± 2^-2 µs). */
+/** The CLOCK_MONOTONIC time, in ns, at which CLOCK_REALTIME is `at`. */
 export function realToMonotonicNs(k: Kernel, at: Moment): number {
   const now = realtime(k);
   return nowNs(k) + (at.sec - now.sec) * NSEC_PER_SEC + (at.nsec - now.nsec);
@@ -59,8 +59,9 @@ export function taskCpuNs(k: Kernel, task: Task): number {
 }
 
 /**
- * Charges the CPU time since it was last called to the thread on the vCPU and to the process. Called
- * when a clock is read; the run loop calls it too where threads change, which makes their shares right.
+ * Charges the CPU time since it was last called to the thread on the vCPU and to the process.
+ * Called when a clock is read; the run loop calls it too where threads change, which makes their
+ * shares right.
  */
 export function chargeCpu(k: Kernel): void {
   const { root, current } = k;
@@ -73,8 +74,8 @@ export function chargeCpu(k: Kernel): void {
 }
 
 /**
- * When all threads wait until `deadlineNs`: in deterministic mode makes it that time and returns true;
- * else the caller has to wait.
+ * When all threads wait until `deadlineNs`: in deterministic mode makes it that time and returns
+ * true; else the caller has to wait.
  */
 export function skipTo(k: Kernel, deadlineNs: number): boolean {
   if (!k.root.deterministic) return false;

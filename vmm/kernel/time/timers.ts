@@ -1,5 +1,5 @@
-// Timers: one list per sandbox, Sandbox.timers, sorted by deadline; equal deadlines expire in the order
-// they were armed. What an expiration does is a number (Timer.action), not a function.
+// Timers: one list per sandbox, Sandbox.timers, sorted by deadline; equal deadlines expire in the
+// order they were armed. What an expiration does is a number (Timer.action), not a function.
 //
 // Invariant: a timer is in the list if and only if isArmed, and then deadlineNs is not 0.
 import { SI_KERNEL, SIGALRM } from '../../abi/signal.ts';

@@ -61,7 +61,8 @@ function fillRegs(g: Guest, seed: number): void {
   setRegBig(g.task, REG.rflags, 0x202n | 0xcd5n);
 }
 
-test('deliverSignals() and rt_sigreturn() give back every register, the mask and the FPU', withGuest((g) => {
+test('deliverSignals() and rt_sigreturn() give back every register, the mask and the FPU',
+  withGuest((g) => {
   handle(g, SIGUSR1, SA_SIGINFO);
   setMask(g.k, g.task, signalBit(SIGUSR2));
   fillRegs(g, 7);
@@ -130,7 +131,8 @@ test('rt_sigreturn() takes over what the handler changed, but no forbidden flag'
   assert.is(getRegBig(g.task, REG.rax), BigInt.asUintN(64, -77n));
   // IOPL, NT, VM, VIF, VIP stay clear; IF and bit 1 are set.
   assert.is(getRegBig(g.task, REG.rflags), 0x4_0dd5n | 0x202n);
-  assert.is(g.task.mask & (signalBit(9) | signalBit(19)), 0n, 'SIGKILL and SIGSTOP cannot be blocked');
+  assert.is(g.task.mask & (signalBit(9) | signalBit(19)), 0n,
+    'SIGKILL and SIGSTOP cannot be blocked');
 }));
 
 test('rt_sigreturn() ends in SIGSEGV for a bad frame', withGuest((g) => {
@@ -166,7 +168,8 @@ function fpuOf(g: Guest, frame: number): number {
   return g.peek64(frame + CONTEXT + Sigcontext.fpstate.offset);
 }
 
-test('rt_sigreturn() restores legacy state only when the software bytes are gone', withGuest((g) => {
+test('rt_sigreturn() restores legacy state only when the software bytes are gone',
+  withGuest((g) => {
   handle(g, SIGUSR1, 0);
   fillRegs(g, 1);
   raise(g, SIGUSR1);
@@ -223,7 +226,8 @@ function stackOf(g: Guest): { gva: number; flags: number; bytes: number } {
   };
 }
 
-test('sigaltstack() checks its arguments, SS_AUTODISARM disarms during a handler', withGuest((g) => {
+test('sigaltstack() checks its arguments, SS_AUTODISARM disarms during a handler',
+  withGuest((g) => {
   const alt = MEMORY + 0x1_0000;
   assert.equal(stackOf(g), { gva: 0, flags: SS_DISABLE, bytes: 0 });
   assert.is(setStack(g, alt, 2047, 0), -12);
@@ -249,7 +253,8 @@ test('deliverSignals() applies sa_mask, SA_NODEFER and SA_RESETHAND', withGuest(
   assert.is(handlerOf(g.process, SIGUSR1), 0);
 }));
 
-test('deliverSignals() nests handlers of signals that arrive together, lowest number outermost', withGuest((g) => {
+test('deliverSignals() nests handlers of signals that arrive together, lowest number outermost',
+  withGuest((g) => {
   handle(g, SIGUSR1, 0);
   handle(g, SIGUSR2, 0);
   fillRegs(g, 8);
@@ -296,7 +301,8 @@ test('deliverSignals() ends the process when SIGSEGV has no stack, is blocked or
   }
 });
 
-test('deliverSignals() turns a frame that cannot be written into SIGSEGV on the alternate stack', withGuest((g) => {
+test('deliverSignals() turns a frame that cannot be written into SIGSEGV on the alternate stack',
+  withGuest((g) => {
   setStack(g, MEMORY + 0x1_0000, 0x4000, 0);
   handle(g, SIGUSR1, 0);
   handle(g, SIGSEGV, SA_ONSTACK | SA_SIGINFO);
@@ -350,7 +356,8 @@ test('pause() restarts, is restarted or fails by the handler', withGuest((g) => 
   sendSignalToTask(g.k, g.task, makeInfo(SIGUSR1, SI_USER));
   g.resume(g.task);
   const rsp = getReg(g.task, REG.rsp);
-  assert.is(g.peek64(rsp + CONTEXT + Sigcontext.rax.offset), -EINTR, 'ERESTARTNOHAND: never with a handler');
+  assert.is(g.peek64(rsp + CONTEXT + Sigcontext.rax.offset), -EINTR,
+    'ERESTARTNOHAND: never with a handler');
   assert.is(g.peek64(rsp + CONTEXT + Sigcontext.rip.offset), AFTER_SYSCALL);
 }));
 

@@ -1,7 +1,8 @@
 import { EAGAIN, EINTR, EINVAL, EPERM, ESRCH } from '../../../../vmm/abi/errno.ts';
 import { RLIMIT_SIGPENDING } from '../../../../vmm/abi/resource.ts';
 import {
-  SI_QUEUE, SI_TKILL, SI_USER, SIG_IGN, SIGCHLD, SIGCONT, SIGINT, SIGKILL, SIGRTMIN, SIGSTOP, SIGTERM,
+  SI_QUEUE, SI_TKILL, SI_USER, SIG_IGN, SIGCHLD, SIGCONT, SIGINT, SIGKILL, SIGRTMIN, SIGSTOP,
+  SIGTERM,
   SIGTSTP, SIGUSR1, SIGUSR2, SIGWINCH,
 } from '../../../../vmm/abi/signal.ts';
 import { TASK_BLOCKED, TASK_DEAD, TASK_RUNNABLE } from '../../../../vmm/kernel/records/task.ts';
@@ -33,7 +34,8 @@ function blockAll(g: Guest): void {
   setMask(g.k, g.task, SIGNAL_BITS);
 }
 
-test('sendSignal() queues a standard signal once and a real-time one as often as sent', withGuest((g) => {
+test('sendSignal() queues a standard signal once and a real-time one as often as sent',
+  withGuest((g) => {
   blockAll(g);
   for (let i = 0; i < 3; i++) {
     sendSignal(g.k, g.process, makeInfo(SIGUSR1, SI_USER, i));
@@ -165,7 +167,8 @@ test('SIGCONT and stop signals cancel each other in the queues', withGuest((g) =
   assert.is(pendingSet(g.task), signalBit(SIGTSTP));
 }));
 
-test('rt_sigprocmask() never blocks SIGKILL and SIGSTOP and checks its arguments', withGuest((g) => {
+test('rt_sigprocmask() never blocks SIGKILL and SIGSTOP and checks its arguments',
+  withGuest((g) => {
   g.poke64(SCRATCH, -1);
   assert.is(g.call('rt_sigprocmask', [2, SCRATCH, SCRATCH + 8, 8]), 0);
   assert.is(g.peek64(SCRATCH + 8), 0);
@@ -179,7 +182,8 @@ test('rt_sigprocmask() never blocks SIGKILL and SIGSTOP and checks its arguments
   assert.is(g.call('rt_sigprocmask', [0, 8, 0, 8]), -14);
 }));
 
-test('rt_sigaction() refuses SIGKILL, SIGSTOP and bad numbers, and forgets unknown flags', withGuest((g) => {
+test('rt_sigaction() refuses SIGKILL, SIGSTOP and bad numbers, and forgets unknown flags',
+  withGuest((g) => {
   for (const signal of [0, 65, -1, SIGKILL, SIGSTOP]) {
     assert.is(setHandler(g, signal, 0x50_0000), -EINVAL, `${signal}`);
   }
@@ -207,7 +211,8 @@ test('rt_sigtimedwait() takes a pending signal, waits for one, times out', withG
   g.poke64(SCRATCH, signalBit(SIGUSR1));
   g.poke64(SCRATCH + 16, 0);
   g.poke64(SCRATCH + 24, 0);
-  assert.is(g.call('rt_sigtimedwait', [SCRATCH, 0, SCRATCH + 16, 8]), -EAGAIN, 'no time: only a look');
+  assert.is(g.call('rt_sigtimedwait', [SCRATCH, 0, SCRATCH + 16, 8]), -EAGAIN,
+    'no time: only a look');
   g.poke64(SCRATCH + 24, 1000);
   assert.is(g.call('rt_sigtimedwait', [SCRATCH, SCRATCH + 64, SCRATCH + 16, 8]), BLOCKED);
   sendSignal(g.k, g.process, makeInfo(SIGUSR1, SI_TKILL, 77));
@@ -230,7 +235,8 @@ test('rt_sigtimedwait() is interrupted by another signal', withGuest((g) => {
   assert.is(g.peek64(rsp + 8 + 40 + 104), -EINTR);
 }));
 
-test('rt_sigsuspend() lets the handler run under the new mask and puts the old one back', withGuest((g) => {
+test('rt_sigsuspend() lets the handler run under the new mask and puts the old one back',
+  withGuest((g) => {
   setHandler(g, SIGUSR1, 0x50_0000);
   const old = setOf(SIGUSR1, SIGINT);
   setMask(g.k, g.task, old);

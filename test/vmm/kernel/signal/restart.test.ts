@@ -1,5 +1,7 @@
 import { EINTR } from '../../../../vmm/abi/errno.ts';
-import { SA_RESTART, SI_USER, SIGCONT, SIGTSTP, SIGUSR1, SIGWINCH } from '../../../../vmm/abi/signal.ts';
+import {
+  SA_RESTART, SI_USER, SIGCONT, SIGTSTP, SIGUSR1, SIGWINCH,
+} from '../../../../vmm/abi/signal.ts';
 import { SYSCALL_NUMBERS } from '../../../../vmm/abi/syscall-numbers.ts';
 import type { Task } from '../../../../vmm/kernel/records/task.ts';
 import { TASK_BLOCKED } from '../../../../vmm/kernel/records/task.ts';
@@ -33,7 +35,8 @@ test('settleCall() follows the table of restart codes', withGuest((g) => {
     g.task.syscall = 35;
     settleCall(g.task, flags);
     assert.is(g.task.syscall, -1);
-    assert.is(getReg(g.task, REG.rip), what === AGAIN ? AFTER_SYSCALL - 2 : AFTER_SYSCALL, `${code}`);
+    assert.is(getReg(g.task, REG.rip), what === AGAIN ? AFTER_SYSCALL - 2 : AFTER_SYSCALL,
+      `${code}`);
     assert.is(readResult(g.task), what === AGAIN ? 35 : what, `${code}`);
     settleCall(g.task, null);
     g.task.restartDeadlineNs = 0;

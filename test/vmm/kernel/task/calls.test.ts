@@ -1,5 +1,5 @@
-// The calls about processes, threads, scheduling, identity and limits, in tables. Expected values are
-// those of Linux for root in a container without children.
+// The calls about processes, threads, scheduling, identity and limits, in tables. Expected values
+// are those of Linux for root in a container without children.
 import {
   E2BIG, EACCES, ECHILD, EFAULT, EINVAL, ENOSYS, EPERM, ESRCH,
 } from '../../../../vmm/abi/errno.ts';
@@ -76,13 +76,16 @@ test('scheduling shows one CPU and keeps plain policies', withGuest((g) => {
     ['sched_setaffinity', [0, 8, BAD], -EFAULT],
     ['sched_getscheduler', [0], 0], ['sched_getscheduler', [-1], -EINVAL],
     ['sched_setscheduler', [0, BATCH, MEMORY], 0], ['sched_getscheduler', [0], BATCH],
-    ['sched_setscheduler', [0, RR, MEMORY], -EINVAL], ['sched_setscheduler', [0, 77, MEMORY], -EINVAL],
-    ['sched_setscheduler', [0, BATCH, 0], -EINVAL], ['sched_setscheduler', [0, BATCH, BAD], -EFAULT],
+    ['sched_setscheduler', [0, RR, MEMORY], -EINVAL],
+    ['sched_setscheduler', [0, 77, MEMORY], -EINVAL],
+    ['sched_setscheduler', [0, BATCH, 0], -EINVAL],
+    ['sched_setscheduler', [0, BATCH, BAD], -EFAULT],
     ['sched_get_priority_max', [RR], 99], ['sched_get_priority_min', [RR], 1],
     ['sched_get_priority_max', [0], 0], ['sched_get_priority_max', [9], -EINVAL],
     ['sched_rr_get_interval', [0, MEMORY], 0], ['sched_getparam', [0, MEMORY], 0],
     ['sched_getattr', [0, MEMORY, 56, 0], 0], ['sched_getattr', [0, MEMORY, 40, 0], -EINVAL],
-    ['sched_setattr', [0, MEMORY, 1], -EINVAL], ['getcpu', [MEMORY, 0], 0], ['getcpu', [BAD, 0], -EFAULT],
+    ['sched_setattr', [0, MEMORY, 1], -EINVAL], ['getcpu', [MEMORY, 0], 0],
+    ['getcpu', [BAD, 0], -EFAULT],
   ]);
   g.poke32(MEMORY, 5);
   check(g, [['sched_setscheduler', [0, RR, MEMORY], -EPERM]]);
@@ -97,7 +100,8 @@ test('getpriority() and setpriority() let niceness rise only', withGuest((g) => 
     ['getpriority', [0, 0], 20], ['setpriority', [0, 0, 5], 0], ['getpriority', [0, 0], 15],
     ['setpriority', [0, 0, 0], -EACCES], ['setpriority', [0, 0, 99], 0], ['getpriority', [0, 0], 1],
     ['getpriority', [3, 0], -EINVAL], ['getpriority', [0, 77], -ESRCH], ['getpriority', [2, 0], 1],
-    ['ioprio_get', [1, 0], 0], ['ioprio_get', [9, 0], -EINVAL], ['ioprio_set', [1, 0, 1 << 13], -EPERM],
+    ['ioprio_get', [1, 0], 0], ['ioprio_get', [9, 0], -EINVAL],
+    ['ioprio_set', [1, 0, 1 << 13], -EPERM],
     ['ioprio_set', [1, 0, 2 << 13 | 4], 0], ['ioprio_set', [1, 0, 7 << 13], -EINVAL],
   ]);
 }));
@@ -112,7 +116,8 @@ test('setuid() and its relatives follow the rules for root and for others', with
   asRoot(g);
   check(g, [
     ['setresuid', [1000, 1001, 1002], 0], ['getuid', [], 1000], ['geteuid', [], 1001],
-    ['getresuid', [MEMORY, MEMORY + 4, MEMORY + 8], 0], ['getresuid', [MEMORY, BAD, MEMORY], -EFAULT],
+    ['getresuid', [MEMORY, MEMORY + 4, MEMORY + 8], 0],
+    ['getresuid', [MEMORY, BAD, MEMORY], -EFAULT],
   ]);
   assert.equal([0, 4, 8].map((at) => g.peek32(MEMORY + at)), [1000, 1001, 1002]);
   assert.is(g.process.capPermitted, 0n, 'no id is 0 any more');
@@ -120,7 +125,8 @@ test('setuid() and its relatives follow the rules for root and for others', with
     ['setuid', [5], -EPERM], ['setuid', [1002], 0], ['geteuid', [], 1002],
     ['setuid', [1001], -EPERM], ['setreuid', [-1, 1000], 0], ['geteuid', [], 1000],
     ['setresuid', [7, -1, -1], -EPERM], ['setresuid', [-1, 1002, 1000], 0],
-    ['setfsuid', [9], 1002], ['setfsuid', [-1], 1002], ['setfsuid', [1000], 1002], ['setfsuid', [-1], 1000],
+    ['setfsuid', [9], 1002], ['setfsuid', [-1], 1002], ['setfsuid', [1000], 1002],
+    ['setfsuid', [-1], 1000],
     ['setuid', [-1], -EINVAL],
   ]);
   assert.is(g.process.dumpable, 0);
@@ -140,7 +146,8 @@ test('setgid() and setgroups() need CAP_SETGID', withGuest((g) => {
   [30, 10, 20].forEach((id, index) => g.poke32(MEMORY + index * 4, id));
   check(g, [
     ['getgroups', [0, 0], 0], ['setgroups', [3, MEMORY], 0], ['getgroups', [0, 0], 3],
-    ['getgroups', [2, MEMORY], -EINVAL], ['getgroups', [3, MEMORY], 3], ['getgroups', [-1, 0], -EINVAL],
+    ['getgroups', [2, MEMORY], -EINVAL], ['getgroups', [3, MEMORY], 3],
+    ['getgroups', [-1, 0], -EINVAL],
     ['setgroups', [65537, MEMORY], -EINVAL], ['setgroups', [1, BAD], -EFAULT],
     ['setgid', [44], 0], ['getegid', [], 44],
   ]);
@@ -181,7 +188,8 @@ test('prctl() keeps names and switches', withGuest((g) => {
     ['prctl', [15, MEMORY], 0], ['prctl', [16, MEMORY + 64], 0], ['prctl', [16, BAD], -EFAULT],
     ['prctl', [15, BAD], -EFAULT], ['prctl', [1, 9], 0], ['prctl', [1, 65], -EINVAL],
     ['prctl', [2, MEMORY], 0], ['prctl', [3], 1], ['prctl', [4, 0], 0], ['prctl', [3], 0],
-    ['prctl', [4, 2], -EINVAL], ['prctl', [38, 1, 0, 0, 0], 0], ['prctl', [38, 0, 0, 0, 0], -EINVAL],
+    ['prctl', [4, 2], -EINVAL], ['prctl', [38, 1, 0, 0, 0], 0],
+    ['prctl', [38, 0, 0, 0, 0], -EINVAL],
     ['prctl', [39, 0, 0, 0, 0], 1], ['prctl', [39, 1, 0, 0, 0], -EINVAL],
     ['prctl', [23, 0], 1], ['prctl', [23, 21], 0], ['prctl', [23, 41], -EINVAL],
     ['prctl', [29, 77], 0], ['prctl', [30], 77], ['prctl', [29, 0], 0], ['prctl', [30], 50_000],
@@ -203,7 +211,8 @@ test('prlimit64() lowers limits and never raises the hard one', withGuest((g) =>
     return MEMORY;
   };
   check(g, [
-    ['prlimit64', [0, RLIMIT_NOFILE, 0, MEMORY + 32], 0], ['getrlimit', [RLIMIT_STACK, MEMORY + 64], 0],
+    ['prlimit64', [0, RLIMIT_NOFILE, 0, MEMORY + 32], 0],
+    ['getrlimit', [RLIMIT_STACK, MEMORY + 64], 0],
     ['getrlimit', [16, MEMORY], -EINVAL], ['getrlimit', [RLIMIT_AS, BAD], -EFAULT],
     ['prlimit64', [77, RLIMIT_AS, 0, 0], -ESRCH], ['prlimit64', [0, 16, 0, 0], -EINVAL],
     ['prlimit64', [0, RLIMIT_AS, BAD, 0], -EFAULT],
@@ -221,13 +230,15 @@ test('uname() and sysinfo() describe the sandbox', withGuest((g) => {
   setHostname(g.k, 'box');
   check(g, [['uname', [MEMORY], 0], ['uname', [BAD], -EFAULT], ['sysinfo', [MEMORY + 512], 0]]);
   const raw = new Uint8Array(g.peek(MEMORY, 390).buffer);
-  const text = (at: number): string => new TextDecoder().decode(raw.subarray(at, at + raw.indexOf(0, at) - at));
+  const text = (at: number): string => new TextDecoder().decode(raw.subarray(at,
+    at + raw.indexOf(0, at) - at));
   assert.is(text(Utsname.sysname.offset), 'Linux');
   assert.is(text(Utsname.nodename.offset), 'box');
   assert.ok(/^6\.1\./.test(text(Utsname.release.offset)));
   assert.is(text(Utsname.machine.offset), 'x86_64');
   assert.is(g.peek64(MEMORY + 512), 1, 'uptime');
-  check(g, [['sethostname', [MEMORY, 3], -EPERM], ['syslog', [3, MEMORY, 9], -EPERM], ['syslog', [99, 0, 0], -EINVAL]]);
+  check(g, [['sethostname', [MEMORY, 3], -EPERM], ['syslog', [3, MEMORY, 9], -EPERM], ['syslog',
+    [99, 0, 0], -EINVAL]]);
 }));
 
 test('getrusage() tells CPU time', withGuest((g) => {
@@ -237,7 +248,8 @@ test('getrusage() tells CPU time', withGuest((g) => {
   assert.equal([g.peek64(MEMORY), g.peek64(MEMORY + 8)], [2, 500_000]);
   check(g, [['getrusage', [1, MEMORY], 0]]);
   assert.equal([g.peek64(MEMORY), g.peek64(MEMORY + 8)], [0, 1]);
-  check(g, [['getrusage', [-1, MEMORY], 0], ['getrusage', [7, MEMORY], -EINVAL], ['getrusage', [0, BAD], -EFAULT]]);
+  check(g, [['getrusage', [-1, MEMORY], 0], ['getrusage', [7, MEMORY], -EINVAL], ['getrusage', [0,
+    BAD], -EFAULT]]);
 }));
 
 test('makeProcess() gives the values a container starts with', withGuest((g) => {

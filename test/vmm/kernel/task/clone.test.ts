@@ -28,7 +28,8 @@ function newThread(g: Guest, flags: number = PTHREAD): Task {
   return task;
 }
 
-test('clone() makes a thread with the parent\'s registers, mask, FPU and its own stack', withGuest((g) => {
+test('clone() makes a thread with the parent\'s registers, mask, FPU and its own stack',
+  withGuest((g) => {
   setRegBig(g.task, REG.r15, 0xdead_beef_0000_0001n);
   g.task.mask = 0x40n;
   g.task.name = new TextEncoder().encode('worker');
@@ -54,7 +55,8 @@ function readRax(task: Task): number {
   return getReg(task, REG.rax);
 }
 
-test('clone() with CLONE_CHILD_SETTID writes the tid, and a bad address is nobody\'s error', withGuest((g) => {
+test('clone() with CLONE_CHILD_SETTID writes the tid, and a bad address is nobody\'s error',
+  withGuest((g) => {
   const child = newThread(g, PTHREAD | CLONE_CHILD_SETTID);
   assert.is(g.peek32(WORDS + 4), child.tid);
   const flags = (PTHREAD | CLONE_CHILD_SETTID) >>> 0;
@@ -97,7 +99,8 @@ function cloneArgs(g: Guest, fields: Partial<Record<string, number>>, bytes: num
 }
 
 test('clone3() takes stack and size, and checks its struct', withGuest((g) => {
-  const good = { flags: PTHREAD, stack: CHILD_STACK - 0x1000, stack_size: 0x1000, tls: TLS, parent_tid: WORDS };
+  const good = { flags: PTHREAD, stack: CHILD_STACK - 0x1000, stack_size: 0x1000, tls: TLS,
+    parent_tid: WORDS };
   const tid = cloneArgs(g, good);
   assert.is(getReg(findTask(g.process, tid) as Task, REG.rsp), CHILD_STACK);
   assert.ok(cloneArgs(g, good, 64) > 0, 'version 0 of the struct');

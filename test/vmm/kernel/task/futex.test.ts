@@ -7,7 +7,9 @@ import {
   FUTEX_REQUEUE, FUTEX_TRYLOCK_PI, FUTEX_UNLOCK_PI, FUTEX_WAIT, FUTEX_WAIT_BITSET, FUTEX_WAITERS,
   FUTEX_WAKE, FUTEX_WAKE_BITSET, FUTEX_WAKE_OP,
 } from '../../../../vmm/abi/futex.ts';
-import { MAP_ANONYMOUS, MAP_FIXED, MAP_SHARED, PROT_READ, PROT_WRITE } from '../../../../vmm/abi/mman.ts';
+import {
+  MAP_ANONYMOUS, MAP_FIXED, MAP_SHARED, PROT_READ, PROT_WRITE,
+} from '../../../../vmm/abi/mman.ts';
 import { SI_USER, SIGUSR1, SIGWINCH } from '../../../../vmm/abi/signal.ts';
 import { mapRegion } from '../../../../vmm/kernel/mm/map.ts';
 import type { Task } from '../../../../vmm/kernel/records/task.ts';
@@ -15,6 +17,7 @@ import { TASK_BLOCKED, TASK_RUNNABLE } from '../../../../vmm/kernel/records/task
 import { setMask } from '../../../../vmm/kernel/signal/mask.ts';
 import { makeInfo, sendSignalToTask } from '../../../../vmm/kernel/signal/pending.ts';
 import { signalBit } from '../../../../vmm/kernel/signal/set.ts';
+import { getReg, REG } from '../../../../vmm/kernel/syscalls/args.ts';
 import { BLOCKED } from '../../../../vmm/kernel/syscalls/define.ts';
 import { wakeTask } from '../../../../vmm/kernel/task/block.ts';
 import { assert, suite } from '../../../harness.ts';
@@ -85,7 +88,8 @@ test('futex() finds a waiter through another mapping of the same shared memory',
     if (vma?.get(i)?.start === request.gva) inode = vma.get(i)?.inode ?? null;
   }
   assert.ok(inode !== null, 'shared anonymous memory has a hidden inode');
-  const again = { ...request, gva: request.gva + 0x10_0000, bytes: 0x1000, inode, fileOffset: 0x1000 };
+  const again = { ...request, gva: request.gva + 0x10_0000, bytes: 0x1000, inode,
+    fileOffset: 0x1000 };
   assert.is(mapRegion(g.k, { ...again, flags: MAP_SHARED | MAP_FIXED }), again.gva);
   const waiter = g.addTask();
   assert.is(g.callAs(waiter, 'futex', [request.gva + 0x1008, FUTEX_WAIT, 0, 0]), BLOCKED);
@@ -123,7 +127,8 @@ test('futex() FUTEX_WAIT_BITSET takes a point in time of either clock', withGues
   assert.is(g.call('futex', [WORD, FUTEX_WAIT_BITSET | PRIVATE, 0, TIMEOUT, 0, 1]), BLOCKED);
   g.advance(1000);
   assert.is(g.resume(g.task), -ETIMEDOUT);
-  assert.is(g.call('futex', [WORD, FUTEX_WAIT_BITSET | PRIVATE, 0, TIMEOUT, 0, 1]), -ETIMEDOUT, 'past');
+  assert.is(g.call('futex', [WORD, FUTEX_WAIT_BITSET | PRIVATE, 0, TIMEOUT, 0, 1]), -ETIMEDOUT,
+    'past');
   const real = g.t.clock.realtime();
   g.poke64(TIMEOUT, real.sec);
   g.poke64(TIMEOUT + 8, real.nsec + 7);
@@ -200,7 +205,8 @@ test('futex() FUTEX_REQUEUE onto itself ends', withGuest((g) => {
   assert.is(g.call('futex', [WORD, FUTEX_WAKE | PRIVATE, 9]), 2);
 }));
 
-test('futex() FUTEX_CMP_REQUEUE compares first and wakes a pthread condition variable', withGuest((g) => {
+test('futex() FUTEX_CMP_REQUEUE compares first and wakes a pthread condition variable',
+  withGuest((g) => {
   const all = threads(g, 8);
   for (const task of all) waitAs(g, task, WORD);
   g.poke32(WORD, 5);
@@ -214,7 +220,8 @@ test('futex() FUTEX_CMP_REQUEUE compares first and wakes a pthread condition var
   }
 }));
 
-function encodeOp(operation: number, operand: number, comparison: number, compared: number): number {
+function encodeOp(operation: number, operand: number, comparison: number,
+  compared: number): number {
   return (operation << 28 | comparison << 24 | (operand & 0xfff) << 12 | compared & 0xfff) >>> 0;
 }
 
@@ -223,7 +230,8 @@ test('futex() FUTEX_WAKE_OP changes the second word and wakes by its old value',
     [encodeOp(FUTEX_OP_SET, 0, FUTEX_OP_CMP_GT, 1), 2, 0, 2],
     [encodeOp(FUTEX_OP_SET, 0, FUTEX_OP_CMP_GT, 1), 1, 0, 1],
     [encodeOp(FUTEX_OP_ADD, -1, FUTEX_OP_CMP_EQ, 0), 0, 0xffff_ffff, 2],
-    [encodeOp(FUTEX_OP_OR | FUTEX_OP_OPARG_SHIFT, 4, FUTEX_OP_CMP_EQ, -1), 0xffff_ffff, 0xffff_ffff, 2],
+    [encodeOp(FUTEX_OP_OR | FUTEX_OP_OPARG_SHIFT, 4, FUTEX_OP_CMP_EQ, -1), 0xffff_ffff,
+      0xffff_ffff, 2],
     [encodeOp(FUTEX_OP_OR | FUTEX_OP_OPARG_SHIFT, 4, FUTEX_OP_CMP_EQ, -1), 1, 17, 1],
   ];
   for (const [encoded, before, after, woken] of rows) {
@@ -277,7 +285,7 @@ test('futex() gives EINTR to a waiter whose handler has no SA_RESTART', withGues
   g.resume(g.task);
   assert.is(g.k.root.futexes, null);
   // rax is the handler's now; the interrupted one is in the frame, at sigcontext.rax.
-  const frame = Number(g.task.regs.length > 0 && new DataView(g.task.regs.slice().buffer).getBigUint64(48, true));
+  const frame = getReg(g.task, REG.rsp);
   assert.is(g.peek64(frame + 8 + 40 + 104), -EINTR);
 }));
 

@@ -1,10 +1,13 @@
-// Threads of a test kernel that make system calls the way the run loop lets them: registers, dispatch,
-// execution again after a wake-up, delivery of signals.
+// Threads of a test kernel that make system calls the way the run loop lets them: registers,
+// dispatch, execution again after a wake-up, delivery of signals.
 //
 //   const g = makeGuest();
-//   g.call('futex', [word, FUTEX_WAIT, 0, 0]) === BLOCKED;  g.callAs(other, 'futex', …);  g.resume(g.task)
+//   g.call('futex', [word, FUTEX_WAIT, 0, 0]) === BLOCKED;
+//   g.callAs(other, 'futex', [word, FUTEX_WAKE, 1]);  g.resume(g.task) === 0
 import { SYSCALL_NUMBERS } from '../../../../vmm/abi/syscall-numbers.ts';
-import { MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, PROT_READ, PROT_WRITE } from '../../../../vmm/abi/mman.ts';
+import {
+  MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, PROT_READ, PROT_WRITE,
+} from '../../../../vmm/abi/mman.ts';
 import type { Kernel } from '../../../../vmm/kernel/kernel.ts';
 import { mapRegion } from '../../../../vmm/kernel/mm/map.ts';
 import { copyIn, copyOut } from '../../../../vmm/kernel/mm/user-memory.ts';
@@ -17,7 +20,9 @@ import {
   dispatchSyscall, readResult, resumeSyscall,
 } from '../../../../vmm/kernel/syscalls/dispatch.ts';
 import { runTimers } from '../../../../vmm/kernel/time/timers.ts';
-import { makeTestKernel, type TestKernel, type TestKernelOptions } from '../../../helpers/kernel.ts';
+import {
+  makeTestKernel, type TestKernel, type TestKernelOptions,
+} from '../../../helpers/kernel.ts';
 
 /** Start of the guest's memory, 1 MiB, readable and writable. */
 export const MEMORY = 0x100_0000;

@@ -44,7 +44,8 @@ test('exit() marks the locks that the thread holds and wakes one waiter each', w
   assert.is(g.resume(g.task), 0);
 }));
 
-test('exit() treats the pending operation: locked, or unlocked without a wake-up', withGuest((g) => {
+test('exit() treats the pending operation: locked, or unlocked without a wake-up',
+  withGuest((g) => {
   const owner = g.addTask();
   link(g, owner, [lockAt(0)], lockAt(0));
   g.poke32(wordOf(0), owner.tid);

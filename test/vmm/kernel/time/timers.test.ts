@@ -33,7 +33,8 @@ function armed(g: Guest): Timer[] {
   return list;
 }
 
-test('armTimer() keeps the list sorted, equal deadlines in the order they were armed', withGuest((g) => {
+test('armTimer() keeps the list sorted, equal deadlines in the order they were armed',
+  withGuest((g) => {
   const random = seededRandom(11);
   const timers = Array.from({ length: 60 }, () => makeTimer(g));
   let expected: { timer: Timer; deadline: number; order: number }[] = [];
@@ -169,12 +170,14 @@ function createTimer(g: Guest, notify: number, signal: number, tid: number = 0):
 }
 
 function setTimer(g: Guest, id: number, valueNs: number, intervalNs: number, flags = 0): number {
-  const parts = [Math.floor(intervalNs / 1e9), intervalNs % 1e9, Math.floor(valueNs / 1e9), valueNs % 1e9];
+  const parts = [Math.floor(intervalNs / 1e9), intervalNs % 1e9, Math.floor(valueNs / 1e9),
+    valueNs % 1e9];
   parts.forEach((value, index) => g.poke64(MEMORY + 0x300 + index * 8, value));
   return g.call('timer_settime', [id, flags, MEMORY + 0x300, MEMORY + 0x340]);
 }
 
-test('timer_settime() signals with the value, counts overruns while the signal waits', withGuest((g) => {
+test('timer_settime() signals with the value, counts overruns while the signal waits',
+  withGuest((g) => {
   setMask(g.k, g.task, SIGNAL_BITS);
   assert.is(createTimer(g, 0, 40), 0);
   const id = g.peek32(MEMORY + 0x200);
@@ -211,7 +214,8 @@ test('timer_delete() takes the queued signal with it', withGuest((g) => {
   assert.is(g.process.posixTimers, null);
 }));
 
-test('timer_create() with SIGEV_THREAD_ID signals that thread only, and nobody when it has ended', withGuest((g) => {
+test('timer_create() with SIGEV_THREAD_ID signals that thread only, and nobody when it has ended',
+  withGuest((g) => {
   const other = g.addTask();
   setMask(g.k, g.task, SIGNAL_BITS);
   setMask(g.k, other, SIGNAL_BITS);
