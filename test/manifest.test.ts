@@ -69,7 +69,7 @@ test('deno.json exports the sources of what package.json exports, and the comman
     Object.entries(deno.exports).sort(),
     Object.entries(expected).sort(),
   );
-  assert.is(npm.bin['catavmm'], 'dist/cli/main.js');
+  assert.is(npm.bin['catavmm'], 'dist/cli/main.cjs');
 });
 
 test('CHANGELOG.md has an entry for this version', () => {

@@ -44,13 +44,13 @@ test('the tarball holds what users need and no tests', () => {
   for (const path of [
     'README.md', 'LICENSE', 'CHANGELOG.md', 'package.json', 'dist/mod.js', 'dist/mod.d.ts',
     'dist/formats/mod.js', 'dist/formats/mod.d.ts', 'dist/wasm/mod.js', 'dist/wasm/mod.d.ts',
-    'dist/cli/main.js', 'fixtures/hello/hello', 'fixtures/hello/hello.c',
+    'dist/cli/main.cjs', 'dist/cli/main.js', 'fixtures/hello/hello', 'fixtures/hello/hello.c',
   ]) {
     assert.ok(paths.includes(path), `${path} is not in the tarball`);
   }
   const unwanted = paths.filter((path) => /(^|\/)(test|scripts|\.ci)\/|\.test\./.test(path));
   assert.equal(unwanted, []);
-  for (const path of ['dist/cli/main.js', 'fixtures/hello/hello']) {
+  for (const path of ['dist/cli/main.cjs', 'fixtures/hello/hello']) {
     const file = installed.files.find((item) => item.path === path);
     assert.is((file?.mode ?? 0) & 0o111, 0o111, `${path} must be executable`);
   }

@@ -103,7 +103,7 @@ export function installPackage(): InstalledPackage {
   unpackPackage(tarball, directory, readdirSync(join(root, 'node_modules')).filter(isDependency));
   const bin = join(directory, 'node_modules/.bin');
   mkdirSync(bin, { recursive: true });
-  symlinkSync('../catavmm/dist/cli/main.js', join(bin, 'catavmm'));
+  symlinkSync('../catavmm/dist/cli/main.cjs', join(bin, 'catavmm'));
   return { directory, files, tarball, by: 'tar' };
 }
 

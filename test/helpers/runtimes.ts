@@ -64,6 +64,6 @@ export function commandFor(runtime: Runtime, file: string, ...args: string[]): s
  */
 export function catavmmCommand(runtime: Runtime, args: string[], built: boolean = false): string[] {
   const fromDist = built || runtime.name === 'node';
-  const file = join(root, fromDist ? 'dist/cli/main.js' : 'cli/main.ts');
+  const file = join(root, fromDist ? 'dist/cli/main.cjs' : 'cli/main.ts');
   return commandFor(runtime, file, ...args);
 }
