@@ -299,9 +299,7 @@ export const PendingSignal: Kind<PendingSignal> = kind<PendingSignal>(
 /** A thread waiting in futex(2), in the sandbox's list, oldest first. */
 export interface FutexWaiter extends Rec {
   task: Task;
-  /**
-   * Key: guest address, or byte offset in the shared object; what it is relative to (task/futex.ts).
-   */
+  /** Key: guest address, or byte offset in the shared object, and which object (task/futex.ts). */
   key: number;
   keySerial: number;
   bitset: number;

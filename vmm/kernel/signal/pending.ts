@@ -146,7 +146,7 @@ export function queueSignal(
   const isRealTime = info.signal >= SIGRTMIN;
   const isFull = isRealTime && process.queuedSignals >= softLimit(process, RLIMIT_SIGPENDING);
   if (isFull && info.code !== SI_USER) return -EAGAIN;
-  // Linux: beyond the limit a real-time signal of kill(2) loses its place in the queue, not its bit.
+  // Linux: beyond the limit a real-time signal of kill(2) loses its place, not its bit.
   if (!isRealTime || isFull) {
     if ((setOfQueue(owner.pending) & signalBit(info.signal)) !== 0n) return ALREADY_QUEUED;
   }

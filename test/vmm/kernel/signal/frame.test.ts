@@ -1,3 +1,4 @@
+// Signal frames both ways: what a handler finds, what rt_sigreturn gives back, what it refuses.
 import { EINTR } from '../../../../vmm/abi/errno.ts';
 import { MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, PROT_NONE } from '../../../../vmm/abi/mman.ts';
 import {

@@ -1,3 +1,4 @@
+// Sending, choosing and taking signals, and the calls about masks and waiting for signals.
 import { EAGAIN, EINTR, EINVAL, EPERM, ESRCH } from '../../../../vmm/abi/errno.ts';
 import { RLIMIT_SIGPENDING } from '../../../../vmm/abi/resource.ts';
 import {

@@ -1,3 +1,4 @@
+// What becomes of interrupted calls: again, again with the time left, or EINTR.
 import { EINTR } from '../../../../vmm/abi/errno.ts';
 import {
   SA_RESTART, SI_USER, SIGCONT, SIGTSTP, SIGUSR1, SIGWINCH,

@@ -1,3 +1,4 @@
+// The block function against the vectors of its RFC, and what is drawn from it.
 import { chachaBlock } from '../../../../vmm/kernel/task/chacha20.ts';
 import { fillRandom } from '../../../../vmm/kernel/task/entropy.ts';
 import { assert, suite } from '../../../harness.ts';

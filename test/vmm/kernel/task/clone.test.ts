@@ -1,3 +1,4 @@
+// Threads begin and end.
 import { E2BIG, EAGAIN, EFAULT, EINVAL, EPERM } from '../../../../vmm/abi/errno.ts';
 import {
   CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID, CLONE_FILES, CLONE_FS, CLONE_NEWNET, CLONE_NEWNS,

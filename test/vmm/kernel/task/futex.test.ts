@@ -1,3 +1,4 @@
+// Futexes with threads that really call, block, wake and time out.
 import {
   EAGAIN, EDEADLK, EFAULT, EINTR, EINVAL, ENOSYS, EPERM, ESRCH, ETIMEDOUT,
 } from '../../../../vmm/abi/errno.ts';

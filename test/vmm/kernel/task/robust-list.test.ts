@@ -1,3 +1,4 @@
+// Locks whose owner died, and lists that a hostile guest made.
 import { EINVAL, ESRCH } from '../../../../vmm/abi/errno.ts';
 import {
   FUTEX_LOCK_PI, FUTEX_OWNER_DIED, FUTEX_WAITERS, ROBUST_LIST_LIMIT,

@@ -1,3 +1,4 @@
+// The timer list, and the calls that sleep, set alarms and read clocks.
 import { EINTR, EINVAL } from '../../../../vmm/abi/errno.ts';
 import { SI_TIMER, SIGALRM, SIGUSR1 } from '../../../../vmm/abi/signal.ts';
 import { TASK_BLOCKED, TASK_RUNNABLE } from '../../../../vmm/kernel/records/task.ts';
