@@ -5,7 +5,7 @@
 // The trial is an ordinary boot: nothing it does leaves its sandbox, and what it prints is dropped.
 import { processOf } from '../kernel/kernel.ts';
 import { visitPresent } from '../kernel/mm/tables.ts';
-import { PTE_A, pfnAt } from '../kernel/mm/pte.ts';
+import { PTE_A, PTE_D, pfnAt } from '../kernel/mm/pte.ts';
 import { u32 } from '../kernel/state/memory.ts';
 import { BASE_GPA } from '../machine/layout.ts';
 import { monotonicNs } from '../host/clock.ts';
@@ -55,19 +55,26 @@ export async function profileImage(
   }
 }
 
+/**
+ * What the A and D bits say. A private page that was copied because a neighbour was written counts
+ * only if it was touched itself.
+ */
 function touchedFrames(instance: Instance, image: OpenImage): Profile {
   const { k } = instance;
   const mm = processOf(k).mm;
-  const written = collectWritten(k, image).map((page) => page.frame);
-  const seen = new Set(written);
-  const read: number[] = [];
-  if (mm === null) return { written, read };
+  if (mm === null) return { written: [], read: [] };
+  const original = new Map(collectWritten(k, image).map(({ vpn, frame }) => [vpn, frame]));
+  const written = new Set<number>();
+  const read = new Set<number>();
   const basePfn = BASE_GPA / PAGE_BYTES;
-  visitPresent(k.tables, mm.rootTable, 0, USER_END, (at) => {
-    const frame = pfnAt(at) - basePfn;
-    if (frame < 0 || ((u32[at] as number) & PTE_A) === 0 || seen.has(frame)) return;
-    seen.add(frame);
-    read.push(frame);
+  visitPresent(k.tables, mm.rootTable, 0, USER_END, (at, gva) => {
+    const pfn = pfnAt(at);
+    const frame = pfn >= basePfn ? pfn - basePfn : original.get(gva / PAGE_BYTES);
+    const flags = u32[at] as number;
+    if (frame === undefined || (flags & PTE_A) === 0) return;
+    if (pfn < basePfn && (flags & PTE_D) !== 0) written.add(frame);
+    else read.add(frame);
   });
-  return { written, read };
+  for (const frame of written) read.delete(frame);
+  return { written: [...written], read: [...read] };
 }

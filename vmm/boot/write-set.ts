@@ -16,6 +16,8 @@ import type { OpenImage } from './image-open.ts';
 export interface WrittenPage {
   vpn: number;
   frame: number;
+  /** False for a page that is only read: it is copied too, since a bank page is mapped cheaper. */
+  isWritten: boolean;
 }
 
 export interface WriteSet {
@@ -28,9 +30,11 @@ export interface WriteSet {
 /** More pages than this are not pre-copied: the boot would pay for what it may not need. */
 const PAGES_MAX = 4096;
 const PTE_PRESENT = 1;
-const PTE_WRITABLE = 2;
 const PTE_SHARED = 0x200;
 const PTE_TABLE = 0x67;
+/** P, RW, US, A, D; and P, US, A. With A and D set KVM maps neighbours along with a first touch. */
+const LEAF_WRITTEN = 0x67;
+const LEAF_READ = 0x25;
 const PTE_NX_HIGH = 0x8000_0000;
 const TWO_32 = 0x1_0000_0000;
 const FIRST_TABLE_PFN: number = TABLES_GPA / PAGE_BYTES + FIRST_GUEST_TABLE;
@@ -57,7 +61,7 @@ export function collectWritten(k: Kernel, image: OpenImage): WrittenPage[] {
       const vpn = (u32[at] as number) + (u32[at + 1] as number) * TWO_32;
       const entry = imageEntry(image, vpn);
       if (entry === null || entry.shared) continue;
-      written.push({ vpn, frame: entry.frame });
+      written.push({ vpn, frame: entry.frame, isWritten: true });
     }
     return written;
   } finally {
@@ -91,12 +95,13 @@ function imageEntry(
 
 /** The pages whose frames an image lists as its write set (its first `writeFrames` frames). */
 export function writtenByImage(image: OpenImage): WrittenPage[] {
-  const wanted = image.header.memory.writeFrames;
+  const { hotFrames, writeFrames } = image.header.memory;
   const pages: WrittenPage[] = [];
-  if (wanted === 0) return pages;
+  if (hotFrames === 0) return pages;
   visitLeaves(image, 0, 3, 0, (vpn, low, high) => {
     const frame = frameOf(low, high);
-    if (frame < wanted && (low & PTE_SHARED) === 0) pages.push({ vpn, frame });
+    if (frame >= hotFrames || (low & PTE_SHARED) !== 0) return;
+    pages.push({ vpn, frame, isWritten: frame < writeFrames });
   });
   return pages.sort((a, b) => a.frame - b.frame);
 }
@@ -128,7 +133,7 @@ export function makeWriteSet(image: OpenImage, pages: readonly WrittenPage[]): W
   if (pages.length === 0 || pages.length > PAGES_MAX) return null;
   const region = takeRegion((pages.length * 3 + 1) * PAGE_BYTES);
   let tableCount = 1;
-  pages.forEach(({ vpn }, position) => {
+  pages.forEach(({ vpn, isWritten }, position) => {
     let table = 0;
     for (let level = 3; level > 0; level--) {
       const at = entryAddress(region, table, vpn, level);
@@ -138,7 +143,7 @@ export function makeWriteSet(image: OpenImage, pages: readonly WrittenPage[]): W
       table = pfnAt(at) - FIRST_TABLE_PFN;
     }
     const noExecute = imageEntry(image, vpn)?.noExecute ?? true;
-    const flags = PTE_PRESENT | PTE_WRITABLE | 4;
+    const flags = isWritten ? LEAF_WRITTEN : LEAF_READ;
     const pfn = BANK_GPA / PAGE_BYTES + 1 + position;
     putEntry(entryAddress(region, table, vpn, 0), pfn, flags, noExecute);
   });

@@ -5,6 +5,7 @@ import { Machine } from '../machine/machine.ts';
 import type { CpuBaseline } from '../machine/cpu-baseline.ts';
 import { TABLE_WINDOW_BYTES } from '../machine/layout.ts';
 import { StaleTranslations } from '../machine/translations.ts';
+import { populate } from '../host/memory.ts';
 import { kvmSignalMask } from '../host/slice-timer.ts';
 
 export interface ZygoteOptions {
@@ -14,6 +15,9 @@ export interface ZygoteOptions {
   baseBytes: number;
   baseline: CpuBaseline;
 }
+
+/** Bank memory that a prepared machine has beyond what its image pre-copies. */
+const SPARE_BYTES = 1024 * 1024;
 
 export interface Zygote {
   readonly machine: Machine;
@@ -52,9 +56,21 @@ export function makeZygote(options: ZygoteOptions): Zygote {
 
 const ready: Zygote[] = [];
 
-/** Makes `count` machines beforehand, so that later boots find them ready. */
-export function prepareZygotes(options: ZygoteOptions, count: number): void {
-  for (let i = 0; i < count; i++) ready.push(makeZygote(options));
+/**
+ * Makes `count` machines beforehand, so that later boots find them ready.
+ * @param precopiedBytes how much of the bank a boot fills at once: brought in now
+ */
+export function prepareZygotes(
+  options: ZygoteOptions,
+  count: number,
+  precopiedBytes: number,
+): void {
+  for (let i = 0; i < count; i++) {
+    const zygote = makeZygote(options);
+    const bytes = Math.min(precopiedBytes + SPARE_BYTES, options.memoryBytes);
+    populate(zygote.machine.bank.address, bytes);
+    ready.push(zygote);
+  }
 }
 
 /** A ready machine of the same configuration, or a new one. */

@@ -12,6 +12,7 @@ const MAP_FIXED = 0x10;
 const MAP_ANONYMOUS = 0x20;
 const MAP_NORESERVE = 0x4000;
 const MADV_DONTNEED = 4;
+const MADV_POPULATE_WRITE = 23;
 
 /** A range of this process's address space. */
 export interface NativeRange {
@@ -76,6 +77,12 @@ export function unmap(range: NativeRange): void {
 export function discard(address: number, bytes: number): void {
   // SAFETY: a range of a private anonymous mapping of ours; losing its content is the purpose.
   libc.madvise(address, bytes, MADV_DONTNEED);
+}
+
+/** Brings the pages of a range in, so that later writes do not fault. Best effort. */
+export function populate(address: number, bytes: number): void {
+  // SAFETY: a range of a private anonymous mapping of ours; its content does not change.
+  libc.madvise(address, bytes, MADV_POPULATE_WRITE);
 }
 
 /**
