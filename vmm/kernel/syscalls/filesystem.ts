@@ -26,7 +26,7 @@ import {
 } from '../records/vfs.ts';
 import { makeInfo, sendSignalToTask } from '../signal/pending.ts';
 import {
-  allocateRange, changeMode, changeOwner, changeTimes, type TimeChange, truncateInode,
+  allocateRange, changeMode, changeOwner, checkAllocation, changeTimes, type TimeChange, truncateInode,
 } from '../vfs/attributes.ts';
 import { getFile, getRawFile } from '../vfs/file.ts';
 import { lookupAt, LOOKUP_FOLLOW, type Place } from '../vfs/lookup.ts';
@@ -226,6 +226,8 @@ function fallocate(k: Kernel, task: Task, a: Args): number {
   const file = getFile(task, a.i32(0));
   if (file === null) return -EBADF;
   if (offset < 0 || bytes <= 0) return -EINVAL;
+  const refused = checkAllocation(mode);
+  if (refused !== 0) return refused;
   if (!isWritable(file)) return -EBADF;
   if (file.inode === null) return -ESPIPE;
   const result = allocateRange(k, task.process, file, mode, offset, bytes);

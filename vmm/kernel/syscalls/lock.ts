@@ -70,8 +70,12 @@ function waitForLock(k: Kernel, task: Task, inode: Inode): number {
   return block(k, task, [lockQueue(k, inode)]);
 }
 
+const LOCK_MAND = 32;
+
 function flock(k: Kernel, task: Task, a: Args): number {
   const operation = a.u32(1);
+  // Linux: mandatory locks never worked and are ignored.
+  if ((operation & LOCK_MAND) !== 0) return 0;
   const kind = operation & ~LOCK_NB;
   if (kind !== LOCK_SH && kind !== LOCK_EX && kind !== LOCK_UN) return -EINVAL;
   const file = getFile(task, a.i32(0));

@@ -12,7 +12,7 @@ import {
 import { SIGPIPE, SIGXFSZ } from '../../abi/signal.ts';
 import { S_ISDIR, S_ISREG } from '../../abi/stat.ts';
 import type { Kernel } from '../kernel.ts';
-import { readStruct, writeU64 } from '../mm/user-memory.ts';
+import { readStruct, USER_END, writeU64 } from '../mm/user-memory.ts';
 import { readI64 } from '../../abi/layout.ts';
 import type { Task } from '../records/task.ts';
 import {
@@ -35,9 +35,9 @@ const COPY_BYTES_MOST = 16 * 1024 * 1024;
 /** Use the file's own position. */
 const AT_POSITION = -1;
 
-/** A count or address that reaches beyond what access_ok() lets pass. */
+/** Linux: access_ok(), which looks at the whole buffer before anything is moved. */
 function isOutOfRange(gva: number, bytes: number): boolean {
-  return gva + bytes >= SIGN_LIMIT;
+  return gva + bytes > USER_END;
 }
 
 /** Waits for the file, unless it is not to wait. Returns -EAGAIN, BLOCKED or -ERESTART*. */
@@ -93,7 +93,7 @@ function writeFrom(
     if (result < 0) return endWrite(k, task, file, result, done, noWait);
     done += result;
     at += result;
-    if (ops.seekable && offset === AT_POSITION) file.position = at;
+    if (result > 0 && ops.seekable && offset === AT_POSITION) file.position = at;
     if (result === 0 || from.remaining === 0 || !isStream(file)) return done;
   }
 }

@@ -146,9 +146,20 @@ export function clearPrivileges(process: Process, inode: Inode): void {
   if ((inode.mode & 0o10) !== 0) inode.mode &= ~S_ISGID;
 }
 
-const SUPPORTED_MODES = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE;
+const SUPPORTED_MODES: number = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE;
 
-/** fallocate(2) on an open file. Preconditions: offset ≥ 0, bytes > 0, the file is writable. */
+/** Whether fallocate(2) knows the mode: 0 or -EOPNOTSUPP. */
+export function checkAllocation(mode: number): number {
+  if ((mode & ~SUPPORTED_MODES) !== 0) return -EOPNOTSUPP;
+  if ((mode & FALLOC_FL_PUNCH_HOLE) === 0) return 0;
+  const others = mode & (FALLOC_FL_KEEP_SIZE | FALLOC_FL_ZERO_RANGE);
+  return others === FALLOC_FL_KEEP_SIZE ? 0 : -EOPNOTSUPP;
+}
+
+/**
+ * fallocate(2) on an open file. Preconditions: checkAllocation(mode) is 0, offset ≥ 0, bytes > 0, the
+ * file is writable.
+ */
 export function allocateRange(
   k: Kernel,
   process: Process,
@@ -158,11 +169,6 @@ export function allocateRange(
   bytes: number,
 ): number {
   const inode = file.inode as Inode;
-  if ((mode & ~SUPPORTED_MODES) !== 0) return -EOPNOTSUPP;
-  const punches = (mode & FALLOC_FL_PUNCH_HOLE) !== 0;
-  if (punches && (mode & (FALLOC_FL_KEEP_SIZE | FALLOC_FL_ZERO_RANGE)) !== FALLOC_FL_KEEP_SIZE) {
-    return -EOPNOTSUPP;
-  }
   if (S_ISFIFO(inode.mode)) return -ESPIPE;
   if (S_ISDIR(inode.mode)) return -EISDIR;
   if (!S_ISREG(inode.mode)) return -ENODEV;

@@ -146,7 +146,8 @@ function move(
     const left = findChild(k, newParent, newName);
     if (left !== null) deleteDentry(k, left);
   }
-  relocate(k, old, newParent, newName);
+  unlinkSibling(k, old);
+  place(k, old, newParent, newName);
   old.inLower = becomesInLower;
   pinDentry(k, old);
   if (wasInLower) leaveWhiteout(k, oldParent, oldName);
@@ -161,9 +162,10 @@ function exchange(k: Kernel, first: Dentry, second: Dentry): void {
   const firstInLower = first.inLower;
   pinDentry(k, firstParent);
   pinDentry(k, secondParent);
+  unlinkSibling(k, first);
   unlinkSibling(k, second);
-  relocate(k, first, secondParent, secondName);
-  relocate(k, second, firstParent, firstName);
+  place(k, first, secondParent, secondName);
+  place(k, second, firstParent, firstName);
   first.inLower = second.inLower;
   second.inLower = firstInLower;
   pinDentry(k, first);
@@ -172,11 +174,10 @@ function exchange(k: Kernel, first: Dentry, second: Dentry): void {
   finishMove(k, second, secondParent, firstParent);
 }
 
-/** Gives a dentry another parent and name. Preconditions: the name is free there. */
-function relocate(k: Kernel, dentry: Dentry, parent: Dentry, name: Uint8Array): void {
+/** Gives an unlinked dentry another parent and name. Preconditions: the name is free there. */
+function place(k: Kernel, dentry: Dentry, parent: Dentry, name: Uint8Array): void {
   const oldParent = dentry.parent as Dentry;
   const oldName = dentry.name;
-  unlinkSibling(k, dentry);
   dentry.name = makeBytes(k.arena, name);
   k.arena.free(oldName);
   attachDentry(k, dentry, parent);
