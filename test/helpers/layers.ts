@@ -1,7 +1,7 @@
 // The folders as layers, and which layer may import which. Arrows never reverse:
 //
 //   abi <- kernel <- boot <- sandbox <- cli        formats, wasm, terms: leaves
-//   abi <- host <- machine <- boot                 mod.ts: gathers the public names
+//   abi <- host <- machine <- boot, doctor         mod.ts: gathers the public names
 
 /** A layer and the path prefixes that belong to it; the first that matches counts. */
 const layerPrefixes: readonly (readonly [string, string])[] = [
@@ -10,6 +10,7 @@ const layerPrefixes: readonly (readonly [string, string])[] = [
   ['vmm/machine/', 'machine'],
   ['vmm/kernel/', 'kernel'],
   ['vmm/boot/', 'boot'],
+  ['vmm/doctor/', 'doctor'],
   ['vmm/sandbox', 'sandbox'],
   // What else lies in vmm/ itself: the public options, errors and version, without behaviour.
   ['vmm/', 'terms'],
@@ -34,9 +35,10 @@ export const allowedImports: Readonly<Record<string, readonly string[]>> = {
   machine: ['abi', 'host'],
   kernel: ['abi', 'formats', 'wasm'],
   boot: below,
+  doctor: below,
   sandbox: ['boot', ...below],
-  cli: ['sandbox', 'boot', 'mod', 'abi', 'host', 'kernel', 'formats', 'wasm', 'terms'],
-  mod: ['sandbox', 'boot', ...below],
+  cli: ['sandbox', 'boot', 'doctor', 'mod', 'abi', 'host', 'kernel', 'formats', 'wasm', 'terms'],
+  mod: ['sandbox', 'boot', 'doctor', ...below],
 };
 
 /** The layer a file belongs to; undefined for a file that is in no folder of the plan. */
