@@ -12,8 +12,10 @@ import { kindIdAt } from '../kernel/state/record.ts';
 import { type SavedObjects, saveObjects } from '../kernel/state/save.ts';
 import { visitPresent } from '../kernel/mm/tables.ts';
 import { frameAt } from '../kernel/mm/pages.ts';
+import { pfnAt, PTE_SHARED } from '../kernel/mm/pte.ts';
 import { BASE_FRAME, PAGE_BYTES } from '../kernel/ports.ts';
 import { nowNs } from '../kernel/time/clock.ts';
+import { findImageLeaf } from './image-tables.ts';
 import { createLayout, type Layout } from '../../wasm/layout.ts';
 import { frameDropped, markShared, notNumbered, type TableWindow } from '../../wasm/tables.ts';
 import { BASE_GPA, FIRST_GUEST_TABLE } from '../machine/layout.ts';
@@ -74,7 +76,7 @@ export function takeCheckpoint(k: Kernel, hot: HotFrames = NOTHING_HOT): Checkpo
     markFrames(work);
     dropZeroFrames(work);
     const counts = numberFrames(work, hot);
-    const tables = packTables(work);
+    const tables = packTables(work, counts.hot);
     const saved = saveObjects(k.root);
     const objects = rewriteObjects(work, saved);
     return {
@@ -212,7 +214,7 @@ function numberListed(work: Work, combined: readonly number[], first: number): n
   return next;
 }
 
-function packTables(work: Work): { bytes: Uint8Array; count: number } {
+function packTables(work: Work, hotFrames: number): { bytes: Uint8Array; count: number } {
   const { k, layout, window, mm, map } = work;
   const capacity = k.tables.end;
   const target = takeRegion(capacity * PAGE_BYTES);
@@ -223,9 +225,28 @@ function packTables(work: Work): { bytes: Uint8Array; count: number } {
       capacity,
       basePfn: BASE_GPA / PAGE_BYTES,
     }, map.address));
+    unshareHotPages(work, target.address, hotFrames);
     return { bytes: u8.slice(target.address, target.address + count * PAGE_BYTES), count };
   } finally {
     giveRegion(target);
+  }
+}
+
+/**
+ * Takes hot pages of private file mappings out of the page cache's hands in the packed tables: the
+ * frame stays named by both, and being a base frame it can never change, but a boot may pre-copy the
+ * page like any other private one.
+ */
+function unshareHotPages(work: Work, tables: number, hotFrames: number): void {
+  const { mm } = work;
+  for (let i = 0; hotFrames > 0 && i < mm.vmas.length; i++) {
+    const vma = mm.vmas.get(i);
+    if (vma === null || vma.inode === null || (vma.flags & MAP_SHARED) !== 0) continue;
+    for (let gva = vma.start; gva < vma.end; gva += PAGE_BYTES) {
+      const leaf = findImageLeaf(tables, gva / PAGE_BYTES);
+      if (leaf === 0 || pfnAt(leaf) - BASE_GPA / PAGE_BYTES >= hotFrames) continue;
+      u32[leaf] = ((u32[leaf] as number) & ~PTE_SHARED) >>> 0;
+    }
   }
 }
 

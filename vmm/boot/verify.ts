@@ -1,6 +1,6 @@
-// Checks all of a func-image: every byte is covered by a digest or must be zero, and the records and
-// page tables must be such as this kernel writes. Goes on after a finding where that makes sense,
-// so that one sees whether an image is damaged in one place or in many.
+// Checks all of a func-image: every byte is covered by a digest or must be zero, and the records
+// and page tables must be such as this kernel writes. Goes on after a finding where that makes
+// sense, so that one sees whether an image is damaged in one place or in many.
 import { createHash } from 'node:crypto';
 import { CfiError } from '../../formats/cfi/error.ts';
 import type { CfiSection } from '../../formats/cfi/header.ts';

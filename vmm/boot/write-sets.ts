@@ -2,7 +2,7 @@
 // one, what the first boot in this process wrote. A cache by file identity.
 import type { Instance } from './instance.ts';
 import type { OpenImage } from './image-open.ts';
-import { collectWritten, makeWriteSet, type WriteSet, writtenByImage } from './write-set.ts';
+import { collectWritten, makeWriteSet, type WriteSet, touchedByImage } from './write-set.ts';
 
 const known: Map<string, WriteSet | null> = new Map();
 
@@ -10,7 +10,7 @@ const known: Map<string, WriteSet | null> = new Map();
 export function writeSetOf(image: OpenImage): WriteSet | null {
   let set = known.get(image.identity);
   if (set === undefined) {
-    set = makeWriteSet(image, writtenByImage(image));
+    set = makeWriteSet(image, touchedByImage(image));
     if (set !== null) known.set(image.identity, set);
   }
   return set;
