@@ -82,7 +82,7 @@ export interface Process extends Rec {
   nextTimerId: number;
   /** The thread that exited last: its record is freed when the next one exits (task/exit.ts). */
   deadTask: Task | null;
-  /** ITIMER_VIRTUAL and ITIMER_PROF: stored, never fired. */
+  /** ITIMER_VIRTUAL and ITIMER_PROF: CPU time (as cpuNs) at which they expire, 0 = off; period. */
   virtualTimerNs: number;
   virtualIntervalNs: number;
   profTimerNs: number;

@@ -6,7 +6,7 @@ import {
 import { StackT } from '../../abi/struct-signal.ts';
 import type { Task } from '../records/task.ts';
 import { getReg, REG } from '../syscalls/args.ts';
-import { disableAltStack, isOnAltStack, setAltStack } from './alt-stack.ts';
+import { isOnAltStack, setAltStack } from './alt-stack.ts';
 
 /**
  * Takes over the stack_t at `at` (Linux: do_sigaltstack).
@@ -20,13 +20,16 @@ export function applyAltStack(task: Task, rsp: number, view: DataView, at: numbe
   if (isOnAltStack(task, rsp)) return -EPERM;
   const mode = (flags & ~SS_AUTODISARM) >>> 0;
   if (mode !== SS_DISABLE && mode !== SS_ONSTACK && mode !== 0) return -EINVAL;
+  // Linux: what changes nothing is right, even a stack without bytes.
+  const isSame = task.altStack === gva && task.altStackBytes === bytes &&
+    task.altStackFlags === flags;
+  if (isSame) return 0;
   if (mode === SS_DISABLE) {
-    disableAltStack(task);
-    task.altStackFlags = (flags & SS_AUTODISARM) >>> 0;
+    setAltStack(task, 0, 0, flags);
     return 0;
   }
   if (bytes < MINSIGSTKSZ) return -ENOMEM;
-  setAltStack(task, gva, bytes, flags & SS_AUTODISARM);
+  setAltStack(task, gva, bytes, flags);
   return 0;
 }
 

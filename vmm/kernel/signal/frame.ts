@@ -112,7 +112,7 @@ function encodeFrame(
   const view = new DataView(frame.buffer);
   RtSigframe.pretcode.set(view, 0, action.restorer);
   Ucontext.uc_flags.set(view, UC, BigInt(UC_FP_XSTATE | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS));
-  encodeAltStack(task, getReg(task, REG.rsp), view, UC + Ucontext.uc_stack.offset);
+  encodeAltStack(task, task.altStackFlags, view, UC + Ucontext.uc_stack.offset);
   for (const [reg, offset] of SAVED) {
     view.setBigUint64(CONTEXT + offset, getRegBig(task, reg), true);
   }

@@ -12,7 +12,7 @@ import { copyIn, copyOut, readStruct } from '../mm/user-memory.ts';
 import type { Process, Task } from '../records/task.ts';
 import { actionBytes, isIgnored } from '../signal/actions.ts';
 import { applyAltStack } from '../signal/alt-stack-call.ts';
-import { encodeAltStack } from '../signal/alt-stack.ts';
+import { encodeAltStack, shownFlags } from '../signal/alt-stack.ts';
 import { forceSignal } from '../signal/force.ts';
 import { popFrame } from '../signal/frame.ts';
 import {
@@ -134,7 +134,7 @@ function sigaltstack(k: Kernel, task: Task, a: Args): number {
   const oldGva = a.u64(1);
   const rsp = getReg(task, REG.rsp);
   const old = new Uint8Array(StackT.bytes);
-  encodeAltStack(task, rsp, new DataView(old.buffer), 0);
+  encodeAltStack(task, shownFlags(task, rsp), new DataView(old.buffer), 0);
   if (newGva !== 0) {
     const view = readStruct(k, newGva, StackT.bytes);
     if (view === null) return -EFAULT;

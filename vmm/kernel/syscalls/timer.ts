@@ -17,6 +17,7 @@ import { Timer, TIMER_REAL_ITIMER } from '../records/time.ts';
 import { isSignal } from '../signal/set.ts';
 import { findTask } from '../task/make-process.ts';
 import { FOREVER_NS, nowNs, toMoment } from '../time/clock.ts';
+import { readCpuTimer, setCpuTimer, type TimerSetting } from '../time/cpu-timers.ts';
 import {
   deletePosixTimer, DELAYTIMER_MAX, findPosixTimer, makePosixTimer,
 } from '../time/posix-timers.ts';
@@ -24,12 +25,6 @@ import { armTimer, disarmTimer, remainingNs } from '../time/timers.ts';
 import type { Args } from './args.ts';
 import { type Family, full, partial } from './define.ts';
 import { absoluteNs } from './time.ts';
-
-/** A timer's setting: time to the first expiration (0 = off) and the period, in ns. */
-interface Setting {
-  valueNs: number;
-  intervalNs: number;
-}
 
 function alarm(k: Kernel, task: Task, a: Args): number {
   const timer = realTimer(k, task.process);
@@ -48,7 +43,7 @@ function realTimer(k: Kernel, process: Process): Timer {
   return timer;
 }
 
-function setReal(k: Kernel, timer: Timer, { valueNs, intervalNs }: Setting): void {
+function setReal(k: Kernel, timer: Timer, { valueNs, intervalNs }: TimerSetting): void {
   if (valueNs === 0) {
     disarmTimer(k, timer);
     timer.intervalNs = 0;
@@ -62,16 +57,15 @@ function getitimer(k: Kernel, task: Task, a: Args): number {
   return typeof setting === 'number' ? setting : writeItimerval(k, a.u64(1), setting);
 }
 
-function readItimer(k: Kernel, process: Process, which: number): Setting | number {
+function readItimer(k: Kernel, process: Process, which: number): TimerSetting | number {
   switch (which) {
     case ITIMER_REAL: {
       const timer = realTimer(k, process);
       return { valueNs: remainingNs(k, timer), intervalNs: timer.intervalNs };
     }
     case ITIMER_VIRTUAL:
-      return { valueNs: process.virtualTimerNs, intervalNs: process.virtualIntervalNs };
     case ITIMER_PROF:
-      return { valueNs: process.profTimerNs, intervalNs: process.profIntervalNs };
+      return readCpuTimer(k, process, which);
     default:
       return -EINVAL;
   }
@@ -89,17 +83,13 @@ function setitimer(k: Kernel, task: Task, a: Args): number {
   if (typeof old === 'number') return old;
   if (which === ITIMER_REAL) {
     setReal(k, realTimer(k, process), wanted);
-  } else if (which === ITIMER_VIRTUAL) {
-    process.virtualTimerNs = wanted.valueNs;
-    process.virtualIntervalNs = wanted.intervalNs;
   } else {
-    process.profTimerNs = wanted.valueNs;
-    process.profIntervalNs = wanted.intervalNs;
+    setCpuTimer(k, process, which, wanted);
   }
   return oldGva === 0 ? 0 : writeItimerval(k, oldGva, old);
 }
 
-function readItimerval(k: Kernel, gva: number): Setting | number {
+function readItimerval(k: Kernel, gva: number): TimerSetting | number {
   const view = readStruct(k, gva, Itimerval.bytes);
   if (view === null) return -EFAULT;
   const valueNs = fromTimeval(
@@ -114,7 +104,7 @@ function fromTimeval(sec: number, usec: number): number {
   return toTimeout(sec, usec * NSEC_PER_USEC);
 }
 
-function writeItimerval(k: Kernel, gva: number, { valueNs, intervalNs }: Setting): number {
+function writeItimerval(k: Kernel, gva: number, { valueNs, intervalNs }: TimerSetting): number {
   const raw = new Uint8Array(Itimerval.bytes);
   const view = new DataView(raw.buffer);
   // A timer that is about to expire must not look like one that is off.
@@ -249,7 +239,7 @@ function timerGettime(k: Kernel, task: Task, a: Args): number {
   return writeItimerspec(k, a.u64(1), { valueNs: remainingNs(k, timer), intervalNs });
 }
 
-function writeItimerspec(k: Kernel, gva: number, { valueNs, intervalNs }: Setting): number {
+function writeItimerspec(k: Kernel, gva: number, { valueNs, intervalNs }: TimerSetting): number {
   const raw = new Uint8Array(Itimerspec.bytes);
   const view = new DataView(raw.buffer);
   const value = toMoment(valueNs);
@@ -275,8 +265,8 @@ function timerDelete(k: Kernel, task: Task, a: Args): number {
 
 export const timerCalls: Family = {
   alarm: full(alarm),
-  getitimer: partial(getitimer, 'ITIMER_VIRTUAL and ITIMER_PROF never count down.'),
-  setitimer: partial(setitimer, 'ITIMER_VIRTUAL and ITIMER_PROF never expire.'),
+  getitimer: full(getitimer),
+  setitimer: full(setitimer),
   timer_create: partial(timerCreate, 'CPU time clocks are EOPNOTSUPP.'),
   timer_settime: full(timerSettime),
   timer_gettime: full(timerGettime),

@@ -14,6 +14,7 @@ import type { Kernel } from '../kernel.ts';
 import { USER_END, writeU32 } from '../mm/user-memory.ts';
 import type { Task } from '../records/task.ts';
 import { type Bytes, makeBytes } from '../state/containers.ts';
+import { disableAltStack } from '../signal/alt-stack.ts';
 import { REG, setReg } from '../syscalls/args.ts';
 import { readFpu } from './fpu.ts';
 import { softLimit } from './limits.ts';
@@ -97,6 +98,7 @@ function copyTask(k: Kernel, parent: Task): Task {
   child.gsBase = parent.gsBase;
   child.mask = parent.mask;
   child.name = parent.name;
+  disableAltStack(child);
   child.schedPolicy = parent.schedPolicy;
   child.schedPriority = parent.schedPriority;
   child.nice = parent.nice;

@@ -12,6 +12,7 @@ import { timerFdExpired } from '../ipc/timerfd.ts';
 import { makeInfo, sendSignal } from '../signal/pending.ts';
 import { wakeTask } from '../task/block.ts';
 import { nowNs, skipTo } from './clock.ts';
+import { runCpuTimers } from './cpu-timers.ts';
 import { posixTimerExpired } from './posix-timers.ts';
 
 /**
@@ -44,6 +45,7 @@ export function disarmTimer(k: Kernel, timer: Timer): void {
  * In deterministic mode, when no thread can run, the time of the next timer has come.
  */
 export function runTimers(k: Kernel): void {
+  runCpuTimers(k);
   if (k.root.runHead === null && k.root.timers !== null) skipTo(k, k.root.timers.deadlineNs);
   const now = nowNs(k);
   for (;;) {

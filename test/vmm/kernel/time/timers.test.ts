@@ -1,6 +1,6 @@
 // The timer list, and the calls that sleep, set alarms and read clocks.
 import { EINTR, EINVAL } from '../../../../vmm/abi/errno.ts';
-import { SI_TIMER, SIGALRM, SIGUSR1 } from '../../../../vmm/abi/signal.ts';
+import { SI_TIMER, SIGALRM, SIGPROF, SIGUSR1, SIGVTALRM } from '../../../../vmm/abi/signal.ts';
 import { TASK_BLOCKED, TASK_RUNNABLE } from '../../../../vmm/kernel/records/task.ts';
 import { Timer, TIMER_WAKE_TASK } from '../../../../vmm/kernel/records/time.ts';
 import { setMask } from '../../../../vmm/kernel/signal/mask.ts';
@@ -160,6 +160,28 @@ test('setitimer() interrupts a thread that waits', withGuest((g) => {
   g.resume(g.task);
   const rsp = Number(new DataView(g.task.regs.slice().buffer).getBigUint64(48, true));
   assert.is(g.peek64(rsp + 8 + 40 + 104), -EINTR);
+}));
+
+test('setitimer() of CPU time expires when the process has used it', withGuest((g) => {
+  setMask(g.k, g.task, SIGNAL_BITS);
+  [0, 20, 0, 100].forEach((value, index) => g.poke64(MEMORY + index * 8, value));
+  g.call('getrusage', [0, MEMORY + 64]);
+  for (const [which, signal] of [[1, SIGVTALRM], [2, SIGPROF]] as const) {
+    assert.is(g.call('setitimer', [which, MEMORY, 0]), 0);
+    // The test's clock gives the process half of the time that passes.
+    g.advance(199_000);
+    assert.is(pendingSet(g.task), 0n);
+    assert.is(g.call('getitimer', [which, MEMORY + 64]), 0);
+    assert.equal([0, 8, 16, 24].map((at) => g.peek64(MEMORY + 64 + at)), [0, 20, 0, 1]);
+    g.advance(1000);
+    assert.is(dequeueSignal(g.k, g.task, SIGNAL_BITS)?.signal, signal);
+    g.advance(90_000);
+    assert.is(dequeueSignal(g.k, g.task, SIGNAL_BITS)?.signal, signal, 'missed periods count once');
+    assert.is(dequeueSignal(g.k, g.task, SIGNAL_BITS), null);
+    assert.is(g.call('setitimer', [which, 0, 0]), 0);
+  }
+  g.advance(1e9);
+  assert.is(pendingSet(g.task), 0n);
 }));
 
 function createTimer(g: Guest, notify: number, signal: number, tid: number = 0): number {
