@@ -18,9 +18,9 @@ stdin, stdout, stderr and the exit code of \`run\` and \`boot\` are the guest's.
 itself has to say goes to stderr: one sentence and, where something can be done, a hint. With
 \`--json\`, results are JSON on stdout and errors are \`{"code", "message", "hint"}\` on stderr.
 
-For \`run\` and \`build\`, the first word that is no flag is the program, and all that follows is the
-program's, whatever it looks like; \`--\` in front of it is allowed and needed only when the
-program's name begins with a dash.
+For \`run\` and \`build\`, the first word that is no flag is the program, and all that follows
+is the program's, whatever it looks like; \`--\` in front of it is allowed and needed only when
+the program's name begins with a dash.
 
 Sizes have a unit: \`512m\` or \`512Mi\`, \`1g\`, \`64k\`, \`4096b\` (1024 based). So have times:
 \`500ms\`, \`5s\`, \`2m\`, \`1h\`. A bare number is refused.
@@ -28,8 +28,8 @@ Sizes have a unit: \`512m\` or \`512Mi\`, \`1g\`, \`64k\`, \`4096b\` (1024 based
 Ctrl-C and SIGTERM, SIGHUP, SIGQUIT, SIGUSR1 and SIGUSR2 go to the guest; the second SIGINT or
 SIGTERM kills it.
 
-A guest of \`run\` and \`build\` does not inherit your environment. It gets \`PATH\`, \`HOME=/root\`,
-\`TERM\` on a terminal, and what \`--env\` and \`--env-file\` say.`;
+A guest of \`run\` and \`build\` does not inherit your environment. It gets \`PATH\`,
+\`HOME=/root\`, \`TERM\` on a terminal, and what \`--env\` and \`--env-file\` say.`;
 
 function escapeCell(text: string): string {
   return text.replaceAll('|', '\\|');

@@ -142,8 +142,8 @@ async function demonstrate({ title, image, program, input }) {
     return result.ms;
   }));
   const [{ endUs }] = JSON.parse(readFileSync(report, 'utf8')).boots;
-  show('catavmm boot', booted, `a new process; ${(endUs / 1000).toFixed(1)} ms of it from opening ` +
-    'the image to the end');
+  const insideMs = (endUs / 1000).toFixed(1);
+  show('catavmm boot', booted, `a new process; ${insideMs} ms from opening the image to the end`);
 
   const { firstMs, laterMs } = await bootHere(path, input, answer);
   show('Sandbox.boot(), first', firstMs, 'in one process, to the first output');

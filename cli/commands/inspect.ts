@@ -128,9 +128,10 @@ export const command: Command = (context) => {
   const { args, output } = context;
   const wanted = args.has('diff') ? 2 : 1;
   if (args.operands.length !== wanted) {
-    const hint = wanted === 1 ? 'Use --diff to compare two.' : '';
-    throw new UsageError(`inspect takes ${wanted === 1 ? 'one image' : 'two images with --diff'}, ` +
-      `not ${args.operands.length}.`, hint);
+    const [what, hint] = wanted === 1
+      ? ['one image', 'Use --diff to compare two.']
+      : ['two images with --diff', ''];
+    throw new UsageError(`inspect takes ${what}, not ${args.operands.length}.`, hint);
   }
   if (args.has('diff')) return showDifferences(context);
   const inspection = withImages(args.operands, (file) => inspectImage(file as ImageFile));

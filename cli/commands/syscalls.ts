@@ -38,9 +38,9 @@ export const command: Command = ({ args, output }) => {
     const answer = errno === 0 ? note : `${errnoName(errno)} ${note}`;
     return [String(nr), name, family, support, answer];
   });
-  const lines = formatTable([['nr', 'name', 'family', 'support', 'note'], ...rows], [0]).split('\n');
-  const [head = '', ...body] = lines;
-  output.print(output.paint('bold', head));
+  const head = ['nr', 'name', 'family', 'support', 'note'];
+  const [title = '', ...body] = formatTable([head, ...rows], [0]).split('\n');
+  output.print(output.paint('bold', title));
   calls.forEach(({ support }, index) => {
     const line = body[index] as string;
     output.print(line.replace(` ${support} `, ` ${output.paint(colours[support], support)} `));

@@ -9,9 +9,10 @@ import { assert, suite } from '../harness.ts';
 const test = suite('cli/errors');
 
 test('describeError() keeps code and hint of our own errors', () => {
-  const host = new HostError('CATAVMM_KVM_UNAVAILABLE', '/dev/kvm is missing', { hint: 'Load it.' });
+  const code = 'CATAVMM_KVM_UNAVAILABLE';
+  const host = new HostError(code, '/dev/kvm is missing', { hint: 'Load it.' });
   assert.equal(describeError(host), {
-    code: 'CATAVMM_KVM_UNAVAILABLE', message: '/dev/kvm is missing', hint: 'Load it.',
+    code, message: '/dev/kvm is missing', hint: 'Load it.',
   });
   assert.is(describeError(new CfiError('digest', 'Damaged.')).code, 'CATAVMM_CFI_DIGEST');
   assert.is(describeError(new UsageError('What?', 'So.')).hint, 'So.');

@@ -23,7 +23,8 @@ function wordsOf(example: string): string[] | undefined {
 test('formatHelp() names every command, flag and example', () => {
   const overview = formatHelp(undefined);
   for (const { name, summary } of commands) assert.ok(overview.includes(`${name} `), summary);
-  for (const code of ['124', '125', '126', '127', '128+n']) assert.ok(overview.includes(code), code);
+  const codes = ['124', '125', '126', '127', '128+n'];
+  for (const code of codes) assert.ok(overview.includes(code), code);
   for (const command of commands) {
     const help = formatHelp(command.name);
     assert.match(help, `catavmm ${command.name} ${command.usage}`);

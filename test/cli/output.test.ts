@@ -22,7 +22,8 @@ test('paint() obeys NO_COLOR, FORCE_COLOR and --no-color', () => {
 });
 
 test('printable() leaves nothing that a terminal would obey', () => {
-  assert.is(printable('a\x1b[31mb\r\n\u202ec\u{e0001}'), 'a\\x1b[31mb\\x0d\\x0a\\u{202e}c\\u{e0001}');
+  const hostile = 'a\x1b[31mb\r\n\u202ec\u{e0001}';
+  assert.is(printable(hostile), 'a\\x1b[31mb\\x0d\\x0a\\u{202e}c\\u{e0001}');
   assert.is(printable('Grüße, 世界 👋'), 'Grüße, 世界 👋');
   assert.is(printableBytes(Uint8Array.of(0x61, 0xff, 0x07)), 'a\ufffd\\x07');
 });

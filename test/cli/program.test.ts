@@ -81,7 +81,7 @@ test("parseProgram() keeps the caller's directory only below the host's own root
 });
 
 test('parseProgram() gives limits in bytes and milliseconds, and only those that were set', () => {
-  const words = ['run', '--memory', '64m', '--timeout', '2s', '--cpu', 'v3', '--rootfs', 'r', 'a', 'b'];
+  const words = 'run --memory 64m --timeout 2s --cpu v3 --rootfs r a b'.split(' ');
   const program = parseProgram(parseArguments(words, {}), surroundings);
   assert.is(program.memory, 64 * 1024 * 1024);
   assert.is(program.timeoutMs, 2000);

@@ -19,7 +19,9 @@ export function readSetting(path: string): string | undefined {
 }
 
 /** The soft and hard limit of a row of /proc/self/limits. */
-export function findLimit(limits: string, name: string): { soft: number; hard: number } | undefined {
+export function findLimit(
+  limits: string, name: string,
+): { soft: number; hard: number } | undefined {
   const row = limits.split('\n').find((line) => line.startsWith(`${name} `));
   const parts = row?.slice(name.length).trim().split(/\s+/) ?? [];
   const [soft, hard] = parts.slice(0, 2).map((text) => {

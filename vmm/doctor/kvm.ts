@@ -43,7 +43,8 @@ export function judgeCapability(capability: Capability, value: number): Check {
   const { name, bits, why } = capability;
   const good = value > 0 && (value & bits) === bits;
   if (good) return check(name, 'ok', String(value));
-  const hint = `This KVM lacks what ${why} need${why.endsWith('s') ? '' : 's'}: use a newer kernel.`;
+  const need = why.endsWith('s') ? 'need' : 'needs';
+  const hint = `This KVM lacks what ${why} ${need}: use a newer kernel.`;
   return check(name, 'bad', String(value), hint);
 }
 

@@ -77,7 +77,9 @@ export function judgeSpeed({ newVmUs, newMachineUs, exitUs }: Speed): Check[] {
       'favordynmods.'
     : '';
   const slowExit = exitUs > exitSlowUs;
-  const exitHint = slowExit ? 'This is nested virtualisation: prefer a host closer to the metal.' : '';
+  const exitHint = slowExit
+    ? 'This is nested virtualisation: prefer a host closer to the metal.'
+    : '';
   return [
     check('new VM', slowVm ? 'warn' : 'ok', `${newVmUs.toFixed(0)} µs`, vmHint),
     check('new machine', 'info', `${newMachineUs.toFixed(0)} µs`),

@@ -16,7 +16,9 @@ test('isOlder() compares versions by number', () => {
     ['1.3.14', '1.4.5', true], ['20.9.0', '20.19.0', true], ['22.0.0', '20.19.0', false],
     ['1.4.5-canary.1', '1.4.5', false], ['2.9', '2.9.0', false],
   ];
-  for (const [left, right, older] of rows) assert.is(isOlder(left, right), older, `${left} ${right}`);
+  for (const [left, right, older] of rows) {
+    assert.is(isOlder(left, right), older, `${left} ${right}`);
+  }
 });
 
 test('checkRuntimeVersion() refuses runtimes that crash, and says why', () => {
@@ -30,7 +32,8 @@ test('checkRuntimeVersion() refuses runtimes that crash, and says why', () => {
 });
 
 test('findLimit() reads rows of /proc/self/limits', () => {
-  const limits = 'Limit                     Soft Limit           Hard Limit           Units     \n' +
+  const limits =
+    'Limit                     Soft Limit           Hard Limit           Units     \n' +
     'Max open files            1024                 524288               files     \n' +
     'Max locked memory         unlimited            unlimited            bytes     \n';
   assert.equal(findLimit(limits, 'Max open files'), { soft: 1024, hard: 524288 });
