@@ -62,18 +62,22 @@ function isOwnedBy(lock: FileLock, owner: LockOwner): boolean {
     lock.file === owner.file;
 }
 
-/** A lock of somebody else that stands in the way, or null. flock and record locks do not meet. */
+/**
+ * The first lock of somebody else that stands in the way, or null. flock and record locks do not meet.
+ */
 export function findConflict(
   inode: Inode,
   request: LockRequest,
   owner: LockOwner,
 ): FileLock | null {
+  let first: FileLock | null = null;
   for (let lock = inode.locks; lock !== null; lock = lock.next) {
     if (lock.isFlock !== owner.isFlock || isOwnedBy(lock, owner)) continue;
     if (lock.end <= request.start || lock.start >= request.end) continue;
-    if (lock.type === F_WRLCK || request.type === F_WRLCK) return lock;
+    if (lock.type !== F_WRLCK && request.type !== F_WRLCK) continue;
+    if (first === null || lock.start < first.start) first = lock;
   }
-  return null;
+  return first;
 }
 
 /**
