@@ -34,7 +34,9 @@ export function lookupChild(
   }
   if (isGenerated) {
     const inode = generatedChild(k, dir, name);
-    return inode === null ? null : makeDentry(k, parent, name, inode);
+    if (inode !== null) return makeDentry(k, parent, name, inode);
+    // Linux: /proc has no negative names, so that even making one is ENOENT.
+    return dir.fs === FS_PROC ? -ENOENT : null;
   }
   if (dir.fs !== FS_OVERLAY || dir.lowerPath === null || parent.deleted) return null;
   return lookupLower(k, parent, dir.lowerPath.data, name);

@@ -59,7 +59,8 @@ function limitText(value: number): string {
 }
 
 function limitLine(name: string, soft: string, hard: string, unit: string): string {
-  return `${name.padEnd(25)} ${soft.padEnd(20)} ${hard.padEnd(20)} ${unit.padEnd(10)}\n`;
+  const last = unit === '' ? '' : unit.padEnd(10);
+  return `${name.padEnd(25)} ${soft.padEnd(20)} ${hard.padEnd(20)} ${last}\n`;
 }
 
 defineGenerator(GEN.limits, {
