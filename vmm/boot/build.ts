@@ -1,7 +1,7 @@
 // Func-image compilation (paper, section 5): run the program to its func-entry point, train it if asked,
 // quiesce, take a checkpoint, write it.
 import * as fs from 'node:fs';
-import type { CfiIoEntry } from '../../formats/cfi/header.ts';
+import type { CfiCpuFeature, CfiIoEntry } from '../../formats/cfi/header.ts';
 import type { BuildOptions, BuildResult } from '../options.ts';
 import { CatavmmError } from '../errors.ts';
 import { VERSION } from '../version.ts';
@@ -13,7 +13,7 @@ import { monotonicNs } from '../host/clock.ts';
 import { XSAVE_BYTES } from '../machine/fpu.ts';
 import { type Checkpoint, takeCheckpoint } from './checkpoint.ts';
 import { QueueConsole } from './console.ts';
-import { hostFeatures } from './cpu-check.ts';
+import { recordedFeatures } from './cpu-check.ts';
 import { drive } from './drive.ts';
 import { type EntryWatch, watchEntry } from './entry-watch.ts';
 import { schemaDigest } from './image-open.ts';
@@ -21,6 +21,7 @@ import { type ImageDescription, writeImage } from './image-write.ts';
 import { closeInstance, type Instance } from './instance.ts';
 import { launchProgram, toBytes } from './launch.ts';
 import { beginPhases } from './phases.ts';
+import { closeZygote, makeZygote } from './zygote.ts';
 import { profileImage } from './profile.ts';
 import { parseMemory } from '../memory-size.ts';
 import { processOf } from '../kernel/kernel.ts';
@@ -28,6 +29,7 @@ import { writeFd } from '../host/stdio.ts';
 
 const DEFAULT_TIMEOUT_MS = 120_000;
 const NEWLINE = 0x0a;
+const PROBE_BYTES = 4 * 1024 * 1024;
 
 /** Builds an image. @throws CatavmmError when the entry is not reached, HostError, file system errors */
 export async function buildImage(options: BuildOptions): Promise<BuildResult> {
@@ -143,6 +145,17 @@ async function reorder(
   };
 }
 
+/** Asks a machine of its own: the sandbox's is in use. */
+function featuresFor(options: BuildOptions): CfiCpuFeature[] {
+  const baseline = options.cpu ?? 'host';
+  const zygote = makeZygote({ memoryBytes: PROBE_BYTES, baseBytes: 0, baseline });
+  try {
+    return recordedFeatures(baseline, zygote.machine);
+  } finally {
+    closeZygote(zygote);
+  }
+}
+
 function describe(
   instance: Instance,
   options: BuildOptions,
@@ -159,7 +172,7 @@ function describe(
       baseline: options.cpu ?? 'host',
       xcr0: BigInt(zygote.machine.xcr0),
       xsaveBytes: XSAVE_BYTES,
-      features: hostFeatures(),
+      features: featuresFor(options),
     },
     rootfs: { path: options.rootfs ?? '/', selfContained: options.selfContained === true },
     program: {

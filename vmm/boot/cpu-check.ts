@@ -1,6 +1,7 @@
 // CPU features: what an image's program could see when it was built, and whether this host has it all.
 import type { CfiCpu, CfiCpuFeature } from '../../formats/cfi/header.ts';
-import { kvmHandle, type Machine } from '../machine/machine.ts';
+import { readGuestFeatures } from '../machine/cpuid-probe.ts';
+import { cpuidOf, kvmHandle, type Machine } from '../machine/machine.ts';
 import { type CpuidLeaf, cpuidLeaves } from '../machine/cpu-baseline.ts';
 import { ImageError } from './image-error.ts';
 
@@ -35,9 +36,23 @@ export function visibleFeatures(leaves: readonly CpuidLeaf[]): CfiCpuFeature[] {
   return features;
 }
 
-/** What the guests of this host can see. */
-export function hostFeatures(): CfiCpuFeature[] {
+/** What the guests of this host can see at most. */
+function hostFeatures(): CfiCpuFeature[] {
   return visibleFeatures(cpuidLeaves(kvmHandle().cpuid));
+}
+
+const AVX_BIT = 1 << 28;
+
+/**
+ * What a program built with `baseline` could see here. Where the host lets CPUID through unmasked, that
+ * is everything the host has, whatever the baseline says.
+ * @param probe a fresh machine of that baseline
+ */
+export function recordedFeatures(baseline: CfiCpu['baseline'], probe: Machine): CfiCpuFeature[] {
+  const leaves = cpuidLeaves(cpuidOf(baseline));
+  const promised = leaves.find((l) => l.leaf === 1)?.ecx ?? 0;
+  const isMasked = ((readGuestFeatures(probe) ^ promised) & AVX_BIT) === 0;
+  return isMasked ? visibleFeatures(leaves) : hostFeatures();
 }
 
 /** @throws ImageError when the image's program may use something that this host lacks */

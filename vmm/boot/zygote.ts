@@ -4,7 +4,8 @@ import { type Region, giveRegion, takeRegion, u8 } from '../kernel/state/memory.
 import { Machine } from '../machine/machine.ts';
 import type { CpuBaseline } from '../machine/cpu-baseline.ts';
 import { TABLE_WINDOW_BYTES } from '../machine/layout.ts';
-import { StaleTranslations } from '../machine/translations.ts';
+import { findInvalidationMethod } from '../machine/self-test.ts';
+import { setInvalidationMethod, StaleTranslations } from '../machine/translations.ts';
 import { populate } from '../host/memory.ts';
 import { kvmSignalMask } from '../host/slice-timer.ts';
 
@@ -18,6 +19,7 @@ export interface ZygoteOptions {
 
 /** Bank memory that a prepared machine has beyond what its image pre-copies. */
 const SPARE_BYTES = 1024 * 1024;
+const TEST_BYTES = 4 * 1024 * 1024;
 
 export interface Zygote {
   readonly machine: Machine;
@@ -55,6 +57,16 @@ export function makeZygote(options: ZygoteOptions): Zygote {
 }
 
 const ready: Zygote[] = [];
+let isTested = false;
+
+/** Runs the machine's self-test once per process, on a machine that is thrown away. */
+function testHost(options: ZygoteOptions): void {
+  if (isTested) return;
+  isTested = true;
+  const zygote = makeZygote({ ...options, memoryBytes: TEST_BYTES, baseBytes: 0 });
+  setInvalidationMethod(findInvalidationMethod(zygote.machine));
+  closeZygote(zygote);
+}
 
 /**
  * Makes `count` machines beforehand, so that later boots find them ready.
@@ -65,6 +77,7 @@ export function prepareZygotes(
   count: number,
   precopiedBytes: number,
 ): void {
+  testHost(options);
   for (let i = 0; i < count; i++) {
     const zygote = makeZygote(options);
     const bytes = Math.min(precopiedBytes + SPARE_BYTES, options.memoryBytes);

@@ -7,7 +7,7 @@ import {
 } from '../host/kvm.ts';
 import { mapAnonymous, mapWindow, type NativeRange, unmap } from '../host/memory.ts';
 import { KVM_MEM_READONLY } from '../abi/kvm.ts';
-import { type CpuBaseline, xcr0Of } from './cpu-baseline.ts';
+import { type CpuBaseline, maskCpuid, xcr0Of } from './cpu-baseline.ts';
 import {
   BANK_BYTES_MAX, BANK_GPA, BANK_SLOT, BASE_GPA, BASE_SLOT, TABLE_SLOT, TABLE_WINDOW_BYTES, TABLES_GPA,
 } from './layout.ts';
@@ -36,6 +36,20 @@ interface KvmHandle {
 }
 
 let shared: KvmHandle | null = null;
+const masked: Map<CpuBaseline, CpuidTable> = new Map();
+
+/** The CPUID table for a baseline, made once. */
+export function cpuidOf(baseline: CpuBaseline): CpuidTable {
+  const kvm = kvmHandle();
+  if (baseline === 'host' || baseline === 'v4') return kvm.cpuid;
+  let table = masked.get(baseline);
+  if (table === undefined) {
+    table = supportedCpuid(kvm.fd);
+    maskCpuid(baseline, table);
+    masked.set(baseline, table);
+  }
+  return table;
+}
 
 /** /dev/kvm, opened once per thread, with what every machine needs to know about it. */
 export function kvmHandle(): KvmHandle {
@@ -77,7 +91,7 @@ export class Machine {
     this.bankView = new Uint8Array(libc.viewNative(this.bank.address, this.bank.bytes));
     this.base = options.baseBytes === 0 ? null : mapWindow(options.baseBytes);
     this.#setSlots();
-    this.vcpu = this.#makeVcpu(kvm);
+    this.vcpu = this.#makeVcpu(kvm, cpuidOf(options.baseline));
   }
 
   /** Registers more of the bank with KVM, so that its first `bytes` are backed. */
@@ -93,6 +107,11 @@ export class Machine {
       });
       this.#backedBytes += count;
     }
+  }
+
+  /** Host-virtual address of the table window. */
+  get tablesAddress(): number {
+    return libc.addressOf(this.#owner);
   }
 
   /** Closes the VM and unmaps its memory. Views of the bank must not be used afterwards. Idempotent. */
@@ -125,7 +144,7 @@ export class Machine {
     });
   }
 
-  #makeVcpu(kvm: KvmHandle): Vcpu {
+  #makeVcpu(kvm: KvmHandle, cpuid: CpuidTable): Vcpu {
     const fd = createVcpu(this.vmFd, 0);
     // SAFETY: maps the vCPU's shared page; unmapped by Vcpu.close().
     const runAddress = libc.mmap(0, kvm.runBytes, 3, 1, fd, 0);
@@ -136,7 +155,7 @@ export class Machine {
       fd,
       runAddress,
       runBytes: kvm.runBytes,
-      cpuidAddress: kvm.cpuid.memory.address,
+      cpuidAddress: cpuid.memory.address,
       xcr0: this.xcr0,
       cr3: TABLES_GPA,
     });

@@ -13,6 +13,16 @@ const FRAME_MASK = 0x000f_ffff_ffff_f000n;
 /** More separate ranges than this are flushed as one: the whole of the bank and the base window. */
 const RANGES_MAX = 48;
 
+/** How a changed entry is made known: by a TLB flush, or through the MMU notifier (works always). */
+export type InvalidationMethod = 'flush' | 'notifier';
+
+let method: InvalidationMethod = 'notifier';
+
+/** Sets what findInvalidationMethod() found on this host. */
+export function setInvalidationMethod(found: InvalidationMethod): void {
+  method = found;
+}
+
 export class StaleTranslations {
   readonly #machine: Machine;
   #bankPages: number[] = [];
@@ -34,6 +44,13 @@ export class StaleTranslations {
 
   /** Flushes what was noted. Order: before the vCPU is entered again. */
   flush(): void {
+    if (method === 'flush' && this.#bankPages.length + this.#basePages.length > 0) {
+      this.flushes++;
+      this.#bankPages = [];
+      this.#basePages = [];
+      this.#machine.vcpu.flushOnEntry();
+      return;
+    }
     if (this.#bankPages.length > 0) {
       this.#drop(this.#bankPages, this.#machine.bank, true);
       this.#bankPages = [];

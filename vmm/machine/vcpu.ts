@@ -27,6 +27,7 @@ const FIXED_FLAG = 0x2;
 /** Flag bits that a user may set: CF PF AF ZF SF TF DF OF NT AC ID. */
 export const USER_FLAGS = 0x24_4dd5;
 const INTERRUPT_FLAG = 0x200;
+const CR3_IGNORED_BIT = 0x20;
 
 export interface VcpuConfig {
   fd: number;
@@ -112,6 +113,15 @@ export class Vcpu {
   set cr3(value: number) {
     this.run.setBigUint64(RUN_SREGS_OFFSET + KvmSregs.cr3.offset, BigInt(value), true);
   }
+  /**
+   * Makes the next entry flush the guest's TLB: a CR3 value that differs in a bit without meaning
+   * (bits 5 to 11 are ignored without PCIDs; Intel SDM vol. 3, 4.5) is loaded through the sync area.
+   */
+  flushOnEntry(): void {
+    const at = RUN_SREGS_OFFSET + KvmSregs.cr3.offset;
+    this.run.setUint32(at, this.run.getUint32(at, true) ^ CR3_IGNORED_BIT, true);
+  }
+
   /** The faulting address of the last #PF. */
   get cr2(): number {
     return readAddress(this.run, RUN_SREGS_OFFSET + KvmSregs.cr2.offset);
