@@ -1,10 +1,13 @@
-// ITIMER_VIRTUAL and ITIMER_PROF: timers that count the process's CPU time. They are looked at whenever
-// timers are run, that is, at the end of each time slice; both count user and system time.
-import { SI_KERNEL, SIGPROF, SIGVTALRM } from '../../abi/signal.ts';
-import { ITIMER_VIRTUAL } from '../../abi/time.ts';
+// What counts the process's CPU time: ITIMER_VIRTUAL, ITIMER_PROF and RLIMIT_CPU. They are looked at
+// whenever timers are run, that is, at the end of each time slice; both timers count user and system
+// time.
+import { RLIMIT_CPU } from '../../abi/resource.ts';
+import { SI_KERNEL, SIGKILL, SIGPROF, SIGVTALRM, SIGXCPU } from '../../abi/signal.ts';
+import { ITIMER_VIRTUAL, NSEC_PER_SEC } from '../../abi/time.ts';
 import type { Kernel } from '../kernel.ts';
 import type { Process } from '../records/task.ts';
 import { makeInfo, sendSignal } from '../signal/pending.ts';
+import { hardLimit, setLimit, softLimit } from '../task/limits.ts';
 import { processCpuNs } from './clock.ts';
 
 /** A timer's setting: time to the first expiration (0 = off) and the period, in ns. */
@@ -39,11 +42,15 @@ export function setCpuTimer(
   }
 }
 
-/** Sends SIGVTALRM and SIGPROF when their time has come. */
+/** Sends SIGVTALRM, SIGPROF and SIGXCPU when their time has come. */
 export function runCpuTimers(k: Kernel): void {
   const { process } = k.root;
-  if (process === null || process.virtualTimerNs === 0 && process.profTimerNs === 0) return;
+  if (process === null) return;
+  const hasTimers = process.virtualTimerNs !== 0 || process.profTimerNs !== 0;
+  const hasLimit = softLimit(process, RLIMIT_CPU) !== Infinity;
+  if (!hasTimers && !hasLimit) return;
   const now = processCpuNs(k, process);
+  if (hasLimit) checkLimit(k, process, now);
   if (isDue(process.virtualTimerNs, now)) {
     process.virtualTimerNs = nextTime(process.virtualTimerNs, process.virtualIntervalNs, now);
     sendSignal(k, process, makeInfo(SIGVTALRM, SI_KERNEL));
@@ -51,6 +58,19 @@ export function runCpuTimers(k: Kernel): void {
   if (isDue(process.profTimerNs, now)) {
     process.profTimerNs = nextTime(process.profTimerNs, process.profIntervalNs, now);
     sendSignal(k, process, makeInfo(SIGPROF, SI_KERNEL));
+  }
+}
+
+/** Linux: check_process_timers(). SIGXCPU at the soft limit and each second after, then SIGKILL. */
+function checkLimit(k: Kernel, process: Process, now: number): void {
+  // A limit of 0 counts as 1 s.
+  const soft = Math.max(1, softLimit(process, RLIMIT_CPU));
+  const hard = Math.max(1, hardLimit(process, RLIMIT_CPU));
+  if (now >= hard * NSEC_PER_SEC) {
+    sendSignal(k, process, makeInfo(SIGKILL, SI_KERNEL));
+  } else if (now >= soft * NSEC_PER_SEC) {
+    setLimit(process, RLIMIT_CPU, soft + 1, hardLimit(process, RLIMIT_CPU));
+    sendSignal(k, process, makeInfo(SIGXCPU, SI_KERNEL));
   }
 }
 

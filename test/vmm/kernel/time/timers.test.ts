@@ -1,11 +1,15 @@
 // The timer list, and the calls that sleep, set alarms and read clocks.
 import { EINTR, EINVAL } from '../../../../vmm/abi/errno.ts';
-import { SI_TIMER, SIGALRM, SIGPROF, SIGUSR1, SIGVTALRM } from '../../../../vmm/abi/signal.ts';
+import { RLIMIT_CPU } from '../../../../vmm/abi/resource.ts';
+import {
+  SI_TIMER, SIGALRM, SIGKILL, SIGPROF, SIGUSR1, SIGVTALRM, SIGXCPU,
+} from '../../../../vmm/abi/signal.ts';
 import { TASK_BLOCKED, TASK_RUNNABLE } from '../../../../vmm/kernel/records/task.ts';
 import { Timer, TIMER_WAKE_TASK } from '../../../../vmm/kernel/records/time.ts';
 import { setMask } from '../../../../vmm/kernel/signal/mask.ts';
 import { dequeueSignal, pendingSet } from '../../../../vmm/kernel/signal/pending.ts';
 import { SIGNAL_BITS, signalBit } from '../../../../vmm/kernel/signal/set.ts';
+import { setLimit } from '../../../../vmm/kernel/task/limits.ts';
 import { BLOCKED } from '../../../../vmm/kernel/syscalls/define.ts';
 import { nowNs, skipTo } from '../../../../vmm/kernel/time/clock.ts';
 import {
@@ -182,6 +186,22 @@ test('setitimer() of CPU time expires when the process has used it', withGuest((
   }
   g.advance(1e9);
   assert.is(pendingSet(g.task), 0n);
+}));
+
+test('runTimers() enforces RLIMIT_CPU', withGuest((g) => {
+  setMask(g.k, g.task, SIGNAL_BITS);
+  setLimit(g.process, RLIMIT_CPU, 0, 3);
+  g.call('getrusage', [0, MEMORY]);
+  g.advance(1.9e9);
+  assert.is(pendingSet(g.task), 0n);
+  g.advance(0.1e9);
+  assert.is(dequeueSignal(g.k, g.task, SIGNAL_BITS)?.signal, SIGXCPU, 'a second, for 0');
+  g.advance(1e9);
+  assert.is(pendingSet(g.task), 0n);
+  g.advance(1e9);
+  assert.is(dequeueSignal(g.k, g.task, SIGNAL_BITS)?.signal, SIGXCPU, 'a second later again');
+  g.advance(2e9);
+  assert.is(g.process.exitSignal, SIGKILL);
 }));
 
 function createTimer(g: Guest, notify: number, signal: number, tid: number = 0): number {
