@@ -17,8 +17,11 @@ import { moveMappings } from './shared-pages.ts';
 export const CHUNK_PAGES = 512;
 const WORDS: number = Words.fixedBytes >> 2;
 
-/** Word index of the slot of page `index`, or 0 when its chunk does not exist. */
-function slotOf(inode: Inode, index: number): number {
+/**
+ * Word index of the slot of page `index`, or 0 when its chunk does not exist. The slots of a chunk are
+ * adjacent words: slot + 1 is the next page's unless that is a multiple of CHUNK_PAGES.
+ */
+export function slotOf(inode: Inode, index: number): number {
   const chunk = inode.pages?.get(Math.floor(index / CHUNK_PAGES)) ?? null;
   return chunk === null ? 0 : (chunk.address >> 2) + WORDS + index % CHUNK_PAGES;
 }
@@ -67,17 +70,36 @@ export function loadPage(
   const known = cachedFrame(inode, index);
   if (known !== 0) return known;
   if (index * PAGE_BYTES >= inode.lowerBytes) return makePage(k, inode, index);
-  let from = index;
-  while (from > first && cachedFrame(inode, from - 1) === 0) from--;
-  const last = Math.min(end, Math.ceil(inode.lowerBytes / PAGE_BYTES));
-  let to = index + 1;
-  while (to < last && cachedFrame(inode, to) === 0) to++;
+  const { from, to } = absentAround(inode, index, first, end);
   if (to - from > 1) {
     const failed = loadRun(k, inode, from, to - from);
     if (failed === 0) return cachedFrame(inode, index);
     if (failed !== -ENOMEM) return failed;
   }
   return loadOne(k, inode, index);
+}
+
+/**
+ * The absent pages around `index`, which is one, in [first, end) and in its chunk, as far as there is
+ * lower content.
+ */
+export function absentAround(
+  inode: Inode,
+  index: number,
+  first: number,
+  end: number,
+): { from: number; to: number } {
+  const chunkStart = index - index % CHUNK_PAGES;
+  const low = Math.max(first, chunkStart);
+  const pagesBelow = Math.ceil(inode.lowerBytes / PAGE_BYTES);
+  const high = Math.min(end, pagesBelow, chunkStart + CHUNK_PAGES);
+  const slot = slotOf(inode, index);
+  if (slot === 0) return { from: low, to: high };
+  let from = index;
+  while (from > low && u32[slot + (from - 1 - index)] === 0) from--;
+  let to = index + 1;
+  while (to < high && u32[slot + (to - index)] === 0) to++;
+  return { from, to };
 }
 
 /** A page of zeroes in the cache, or -ENOMEM. Preconditions: it is absent. */
@@ -89,16 +111,18 @@ export function makePage(k: Kernel, inode: Inode, index: number): number {
   return frame;
 }
 
-/** Loads absent pages into contiguous frames, by one read. 0, -ENOMEM (no such run), -EIO, -ESTALE. */
+/**
+ * Loads absent pages of one chunk into contiguous frames, by one read.
+ * @returns 0, -ENOMEM (no such run), -EIO, -ESTALE
+ */
 function loadRun(k: Kernel, inode: Inode, from: number, count: number): number {
-  for (let index = from; index < from + count; index += CHUNK_PAGES) makeSlot(k, inode, index);
-  makeSlot(k, inode, from + count - 1);
+  const slot = makeSlot(k, inode, from);
   const first = k.frames.allocateRun(count);
   if (first === 0) return -ENOMEM;
   const failed = readLower(k, inode, from * PAGE_BYTES, k.frames.pages(first, count));
   for (let done = 0; done < count; done++) {
     if (failed < 0) k.frames.release(first + done);
-    else u32[makeSlot(k, inode, from + done)] = first + done;
+    else u32[slot + done] = first + done;
   }
   return failed;
 }

@@ -1,63 +1,74 @@
 // After a restore every page is a read-only base frame, and each first write is a fault. Writes cluster,
-// so the fault copies the neighbours too: private base pages of the same mapping in a small window.
-// Pages that the guest has used are left alone: it may hold their old translation, and making it forget
-// costs more than the fault that is saved.
+// so a write copies the neighbours too: private base pages of the same mapping in an aligned window.
+// Measured on Python's shutdown, which writes to all it has: a window of 32 pages takes 111 faults
+// where one of 8 takes 395, and copies 1 % more pages.
+//
+// Neighbours that the guest has read are copied as well: reporting their old translation costs less
+// than the fault that is saved. A window lies in one page table, so its entries are adjacent words.
+import { PROT_EXEC } from '../../abi/mman.ts';
 import type { Kernel } from '../kernel.ts';
-import { BASE_FRAME, PAGE_BYTES } from '../ports.ts';
+import { PAGE_BYTES } from '../ports.ts';
 import type { Vma } from '../records/mm.ts';
 import { u32 } from '../state/memory.ts';
 import { copyEnd, copyStart } from './fault-window.ts';
-import { frameAt, replacePage } from './pages.ts';
-import { isBase, PTE_A, PTE_P, PTE_SHARED } from './pte.ts';
-import { findEntry } from './tables.ts';
+import { pfnAt, PTE_A, PTE_P, PTE_RW, PTE_SHARED, PTE_US, setEntry } from './pte.ts';
+import { awaitRewalk, findEntry, reportStale } from './tables.ts';
 
-/** Copies the neighbours of `gva` that are unused private base pages. Failures are no errors. */
-export function copyAround(k: Kernel, vma: Vma, gva: number): void {
-  if (k.frames.available < k.frames.limit >>> 4) return;
-  const end = copyEnd(vma, gva);
-  let page = copyStart(vma, gva);
-  while (page < end) {
-    const count = countRun(k, vma, page, end);
-    if (count > 0) copyRun(k, vma, page, count);
-    page += Math.max(count, 1) * PAGE_BYTES;
-  }
-}
-
-/** Word index of the entry if its page is to be copied, else 0. */
-function candidate(k: Kernel, vma: Vma, gva: number): number {
-  const at = findEntry(k.tables, vma.mm.rootTable, gva);
-  if (at === 0) return 0;
-  const flags = (u32[at] as number) & (PTE_P | PTE_SHARED | PTE_A);
-  return flags === PTE_P && isBase(frameAt(k, at)) ? at : 0;
-}
-
-/** How many pages from `start` on are candidates whose base frames follow each other. */
-function countRun(k: Kernel, vma: Vma, start: number, end: number): number {
-  let count = 0;
+/**
+ * Copies the window around page `gva`, to which somebody writes. Failures are no errors: the caller
+ * looks at its entry and copies that page alone if need be.
+ * @param writingAt word index of the entry through which the guest writes, 0 when it is the kernel
+ */
+export function copyAround(k: Kernel, vma: Vma, gva: number, writingAt: number): void {
+  const { frames } = k;
+  if (frames.available < frames.limit >>> 4) return;
+  const start = copyStart(vma, gva);
+  const count = (copyEnd(vma, gva) - start) / PAGE_BYTES;
+  const { basePfn, baseFrames } = k.ports.frames;
+  const executable = (vma.prot & PROT_EXEC) !== 0;
+  const at = findEntry(k.tables, vma.mm.rootTable, start);
+  let length = 0;
   let first = 0;
-  for (let gva = start; gva < end; gva += PAGE_BYTES) {
-    const at = candidate(k, vma, gva);
-    if (at === 0) break;
-    const frame = frameAt(k, at);
-    if (count === 0) first = frame;
-    else if (frame !== first + count) break;
-    count++;
+  for (let page = 0; page <= count; page++) {
+    const entry = at + page * 2;
+    const isPrivate = page < count && ((u32[entry] as number) & (PTE_P | PTE_SHARED)) === PTE_P;
+    const base = isPrivate ? pfnAt(entry) - basePfn : -1;
+    const isCandidate = base >= 0 && base < baseFrames;
+    if (isCandidate && length > 0 && base === first + length) {
+      length++;
+      continue;
+    }
+    if (length > 0) {
+      const from = page - length;
+      copyRun(k, at + from * 2, start + from * PAGE_BYTES, first, length, executable, writingAt);
+    }
+    length = isCandidate ? 1 : 0;
+    first = base;
   }
-  return count;
 }
 
-function copyRun(k: Kernel, vma: Vma, start: number, count: number): void {
-  const { frames, tables } = k;
-  const made = count === 1 ? frames.allocate() : frames.allocateRun(count);
+/** Copies `count` base frames from `first` on, which adjacent entries from `at` on name. */
+function copyRun(
+  k: Kernel,
+  at: number,
+  gva: number,
+  first: number,
+  count: number,
+  executable: boolean,
+  writingAt: number,
+): void {
+  const { frames } = k;
+  const made = frames.allocateRun(count);
   if (made === 0) return;
-  const root = vma.mm.rootTable;
-  const first = frameAt(k, findEntry(tables, root, start)) - BASE_FRAME;
   if (!k.ports.frames.readBase(first, 0, frames.pages(made, count))) {
     for (let done = 0; done < count; done++) frames.release(made + done);
     return;
   }
+  const pfn = k.ports.frames.bankPfn + made;
   for (let done = 0; done < count; done++) {
-    const at = findEntry(tables, root, start + done * PAGE_BYTES);
-    replacePage(k, vma, at, made + done, true, false);
+    const entry = at + done * 2;
+    if (entry === writingAt) awaitRewalk(k, entry);
+    else if (((u32[entry] as number) & PTE_A) !== 0) reportStale(k, entry, gva + done * PAGE_BYTES);
+    setEntry(entry, pfn + done, PTE_P | PTE_US | PTE_RW, executable);
   }
 }

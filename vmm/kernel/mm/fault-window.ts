@@ -7,8 +7,10 @@ import { PAGE_BYTES } from '../ports.ts';
 /** Pages of an ordinary window (64 KiB) and of the largest (256 KiB). */
 const WINDOW_PAGES = 16;
 const WINDOW_PAGES_MOST = 64;
-/** Pages that are copied at once because one of them is written: 32 KiB. */
-export const COPY_PAGES = 8;
+/** Pages that are copied at once because one of them is written: 128 KiB. A divisor of 512. */
+export const COPY_PAGES = 32;
+/** Pages of a private writable file mapping that one fault copies: 32 KiB. */
+export const FILE_COPY_PAGES = 8;
 
 /** Remembers where the last window ended. A cache: it may be forgotten at any time. */
 export class FaultWindow {
@@ -33,13 +35,13 @@ export class FaultWindow {
   }
 }
 
-/** The aligned window of COPY_PAGES around `gva`, inside the mapping: its start. */
-export function copyStart(vma: Vma, gva: number): number {
-  return Math.max(gva - gva % (COPY_PAGES * PAGE_BYTES), vma.start);
+/** Start of the aligned window of `pages` around `gva`, inside the mapping. */
+export function copyStart(vma: Vma, gva: number, pages: number = COPY_PAGES): number {
+  return Math.max(gva - gva % (pages * PAGE_BYTES), vma.start);
 }
 
 /** Its end. */
-export function copyEnd(vma: Vma, gva: number): number {
-  const bytes = COPY_PAGES * PAGE_BYTES;
+export function copyEnd(vma: Vma, gva: number, pages: number = COPY_PAGES): number {
+  const bytes = pages * PAGE_BYTES;
   return Math.min(gva - gva % bytes + bytes, vma.end);
 }

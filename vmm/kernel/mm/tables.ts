@@ -11,7 +11,9 @@ import { u32, u8 } from '../state/memory.ts';
 import { entryAt, pfnAt, PTE_A, PTE_P, setEntry, TABLE_FLAGS } from './pte.ts';
 
 const TABLE_BYTES = 4096;
-const TWO_21 = 0x20_0000;
+/** Bytes of address space that one leaf table maps: within it entries are adjacent. */
+export const TABLE_SPAN = 0x20_0000;
+const TWO_21 = TABLE_SPAN;
 const TWO_30 = 0x4000_0000;
 const TWO_39 = 0x80_0000_0000;
 

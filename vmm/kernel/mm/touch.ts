@@ -5,21 +5,25 @@
 //                  file, private and writable ─► private copies of file pages
 //                  file, otherwise ─► the page cache's frames, a window of them
 //   entry present, write wanted ─► frame writable in place? else copy it (private) or move it (shared)
+//
+// The loops over windows run on plain numbers: they are most of what a fault costs.
 import { MAP_SHARED, PROT_WRITE } from '../../abi/mman.ts';
 import { ENOMEM } from '../../abi/errno.ts';
 import type { Kernel } from '../kernel.ts';
-import { type FrameId, PAGE_BYTES } from '../ports.ts';
+import { BASE_FRAME, type FrameId, PAGE_BYTES } from '../ports.ts';
 import type { Vma } from '../records/mm.ts';
 import { FS_ANON, type Inode } from '../records/vfs.ts';
 import { u32 } from '../state/memory.ts';
 import { touchModified } from '../vfs/inode.ts';
-import { cachedFrame, loadPage, makePage, ownPage, readFrame, readLower } from './cache-pages.ts';
+import {
+  absentAround, CHUNK_PAGES, cachedFrame, loadPage, makePage, ownPage, readFrame, readLower, slotOf,
+} from './cache-pages.ts';
 import { copyAround } from './copy-around.ts';
-import { copyEnd, copyStart } from './fault-window.ts';
+import { copyEnd, copyStart, FILE_COPY_PAGES } from './fault-window.ts';
 import { enterPage, frameAt, replacePage } from './pages.ts';
 import { isBase, PTE_P, PTE_RW, PTE_SHARED } from './pte.ts';
 import { pageIndexOf } from './shared-pages.ts';
-import { awaitRewalk, findEntry, makeEntry, reportStale } from './tables.ts';
+import { awaitRewalk, makeEntry, reportStale, TABLE_SPAN } from './tables.ts';
 
 export const TOUCH_OK = 0;
 /** Beyond the file's end, or the file is gone: SIGBUS. */
@@ -50,6 +54,11 @@ export function touchPage(
   return makeWritable(k, vma, at, gva, byGuest);
 }
 
+/** Whether there is so much memory left that neighbours may have some. */
+function isPlenty(k: Kernel): boolean {
+  return k.frames.available >= k.frames.limit >>> 4;
+}
+
 /** Private anonymous memory: zero frames for the absent pages of a window. */
 function mapZeroes(k: Kernel, vma: Vma, at: number, gva: number): number {
   const { frames, tables } = k;
@@ -58,18 +67,31 @@ function mapZeroes(k: Kernel, vma: Vma, at: number, gva: number): number {
   enterPage(k, vma, at, frame, true, false);
   const window = frames.zeroWindow;
   window.place(vma, gva);
-  // Order: neighbours only from plenty, so that they never take the last frames.
-  if (frames.available < frames.limit >>> 4) return TOUCH_OK;
+  if (!isPlenty(k)) return TOUCH_OK;
+  const { end } = window;
   const root = vma.mm.rootTable;
-  for (let page = window.start; page < window.end; page += PAGE_BYTES) {
-    const entry = makeEntry(tables, root, page);
+  // Every page of the window has the same flags: those of the one that was just entered.
+  const flags = (u32[at] as number) & 0xfff;
+  const { bankPfn } = k.ports.frames;
+  let entered = 0;
+  let entry = 0;
+  for (let page = window.start; page < end; page += PAGE_BYTES) {
+    entry = entry === 0 || page % TABLE_SPAN === 0 ? makeEntry(tables, root, page) : entry + 2;
     if (entry === 0) break;
     if (((u32[entry] as number) & PTE_P) !== 0) continue;
     const next = frames.allocate();
     if (next === 0) break;
-    enterPage(k, vma, entry, next, true, false);
+    u32[entry] = ((bankPfn + next) << 12) | flags;
+    u32[entry + 1] = highOf(u32[at + 1] as number, bankPfn + next);
+    entered++;
   }
+  vma.mm.residentPages += entered;
   return TOUCH_OK;
+}
+
+/** High half of an entry with the NX bit of `like`. */
+function highOf(like: number, pfn: number): number {
+  return ((like & 0x8000_0000) | Math.floor(pfn / 0x10_0000)) >>> 0;
 }
 
 function mapFile(
@@ -103,27 +125,47 @@ function mapCached(
   const first = index - (gva - window.start) / PAGE_BYTES;
   const pagesInFile = Math.ceil(inode.bytes / PAGE_BYTES);
   const end = Math.min(index + (window.end - gva) / PAGE_BYTES, pagesInFile);
+  const isAnon = inode.fs === FS_ANON;
   let frame = loadPage(k, inode, index, first, end);
   if (frame > 0 && forWrite) {
     frame = ownPage(k, inode, index, frame);
-    if (inode.fs !== FS_ANON) touchModified(k, inode);
+    if (!isAnon) touchModified(k, inode);
   }
   if (frame < 0) return failureOf(frame);
-  // Linux: a page of shared anonymous memory has no clean state to protect.
-  const atOnce = forWrite || (inode.fs === FS_ANON && (vma.flags & MAP_SHARED) !== 0);
+  // Shared anonymous memory has no clean state to protect: it is writable at the first touch.
+  const atOnce = forWrite || (isAnon && (vma.flags & MAP_SHARED) !== 0);
   enterPage(k, vma, at, frame, atOnce && !isBase(frame), true);
-  const isHidden = inode.fs === FS_ANON && vma.dentry === null;
-  const fill = isHidden && k.frames.available >= k.frames.limit >>> 4;
-  const root = vma.mm.rootTable;
-  for (let other = first; other < end; other++) {
-    let cached = cachedFrame(inode, other);
-    if (cached === 0 && fill) cached = Math.max(makePage(k, inode, other), 0);
-    if (cached === 0) continue;
-    const entry = makeEntry(k.tables, root, gva + (other - index) * PAGE_BYTES);
-    if (entry === 0 || ((u32[entry] as number) & PTE_P) !== 0) continue;
-    enterPage(k, vma, entry, cached, atOnce && !isBase(cached), true);
+  if (isAnon && vma.dentry === null && isPlenty(k)) {
+    for (let other = first; other < end; other++) {
+      if (cachedFrame(inode, other) === 0 && makePage(k, inode, other) < 0) break;
+    }
   }
+  mapNeighbours(k, vma, inode, gva + (first - index) * PAGE_BYTES, first, end, atOnce);
   return TOUCH_OK;
+}
+
+/** Enters the cached pages [first, end), the first of which belongs at `gva`, where nothing is yet. */
+function mapNeighbours(
+  k: Kernel,
+  vma: Vma,
+  inode: Inode,
+  gva: number,
+  first: number,
+  end: number,
+  writable: boolean,
+): void {
+  const { tables } = k;
+  const root = vma.mm.rootTable;
+  let slot = 0;
+  let entry = 0;
+  for (let page = gva, index = first; index < end; index++, page += PAGE_BYTES) {
+    slot = slot === 0 || index % CHUNK_PAGES === 0 ? slotOf(inode, index) : slot + 1;
+    entry = entry === 0 || page % TABLE_SPAN === 0 ? makeEntry(tables, root, page) : entry + 2;
+    if (entry === 0) return;
+    const frame = slot === 0 ? 0 : u32[slot] as number;
+    if (frame === 0 || ((u32[entry] as number) & PTE_P) !== 0) continue;
+    enterPage(k, vma, entry, frame, writable && frame < BASE_FRAME, true);
+  }
 }
 
 /** Private copies of a file's pages: the one at `at`, and absent neighbours in the same read. */
@@ -142,35 +184,31 @@ function copyFile(
     enterPage(k, vma, at, frame, true, false);
     return TOUCH_OK;
   }
-  let start = gva;
-  let end = gva + PAGE_BYTES;
-  const low = copyStart(vma, gva);
-  const high = Math.min(copyEnd(vma, gva), vma.start + inode.lowerBytes - vma.fileOffset);
-  while (start > low && isUncopied(k, vma, inode, start - PAGE_BYTES)) start -= PAGE_BYTES;
-  while (end < high && isUncopied(k, vma, inode, end)) end += PAGE_BYTES;
-  let count = (end - start) / PAGE_BYTES;
-  let frame = count > 1 ? k.frames.allocateRun(count) : 0;
+  const low = index - (gva - copyStart(vma, gva, FILE_COPY_PAGES)) / PAGE_BYTES;
+  const high = index + (copyEnd(vma, gva, FILE_COPY_PAGES) - gva) / PAGE_BYTES;
+  const absent = absentAround(inode, index, low, high);
+  let { from } = absent;
+  let to = Math.max(absent.to, index + 1);
+  // The window is in one page table, so that its entries are adjacent.
+  for (let page = index - 1; page >= from; page--) {
+    if (((u32[at + (page - index) * 2] as number) & PTE_P) !== 0) from = page + 1;
+  }
+  for (let page = index + 1; page < to; page++) {
+    if (((u32[at + (page - index) * 2] as number) & PTE_P) !== 0) to = page;
+  }
+  let frame = to - from > 1 ? k.frames.allocateRun(to - from) : 0;
   if (frame === 0) {
     frame = k.frames.allocate();
-    count = 1;
-    start = gva;
+    from = index;
+    to = index + 1;
   }
   if (frame === 0) return TOUCH_OOM;
-  const offset = vma.fileOffset + (start - vma.start);
-  const failed = readLower(k, inode, offset, k.frames.pages(frame, count));
-  for (let done = 0; done < count; done++) {
-    const entry = makeEntry(k.tables, vma.mm.rootTable, start + done * PAGE_BYTES);
-    if (failed < 0 || entry === 0) k.frames.release(frame + done);
-    else enterPage(k, vma, entry, frame + done, true, false);
+  const failed = readLower(k, inode, from * PAGE_BYTES, k.frames.pages(frame, to - from));
+  for (let page = from; page < to; page++, frame++) {
+    if (failed < 0) k.frames.release(frame);
+    else enterPage(k, vma, at + (page - index) * 2, frame, true, false);
   }
   return failed < 0 ? failureOf(failed) : TOUCH_OK;
-}
-
-/** Whether a page is neither mapped nor in the page cache. */
-function isUncopied(k: Kernel, vma: Vma, inode: Inode, gva: number): boolean {
-  if (cachedFrame(inode, pageIndexOf(vma, gva)) !== 0) return false;
-  const at = findEntry(k.tables, vma.mm.rootTable, gva);
-  return at === 0 || ((u32[at] as number) & PTE_P) === 0;
 }
 
 /** A write to a page that is present and read-only. */
@@ -189,12 +227,15 @@ function makeWritable(k: Kernel, vma: Vma, at: number, gva: number, byGuest: boo
     u32[at] = (u32[at] as number) | PTE_RW;
     return TOUCH_OK;
   }
+  if (!isCached) {
+    copyAround(k, vma, gva, byGuest ? at : 0);
+    if (((u32[at] as number) & PTE_RW) !== 0) return TOUCH_OK;
+  }
   const made = copyFrame(k, frame);
   if (made < 0) return failureOf(made);
   if (byGuest) awaitRewalk(k, at);
   else reportStale(k, at, gva);
   replacePage(k, vma, at, made, true, false);
-  if (byGuest && !isCached) copyAround(k, vma, gva);
   return TOUCH_OK;
 }
 

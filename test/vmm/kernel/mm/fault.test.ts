@@ -11,6 +11,7 @@ import { checkMm } from '../../../../vmm/kernel/mm/check.ts';
 import { handlePageFault } from '../../../../vmm/kernel/mm/fault.ts';
 import { mapRegion, unmapRegion } from '../../../../vmm/kernel/mm/map.ts';
 import { truncatePages, writeFilePages } from '../../../../vmm/kernel/mm/page-cache.ts';
+import { remapRegion } from '../../../../vmm/kernel/mm/remap.ts';
 import { PTE_P } from '../../../../vmm/kernel/mm/pte.ts';
 import { findEntry } from '../../../../vmm/kernel/mm/tables.ts';
 import { copyIn, copyOut, USER_END } from '../../../../vmm/kernel/mm/user-memory.ts';
@@ -234,35 +235,51 @@ test('after a restore pages are read from the image and copied when they are wri
   t.close();
 });
 
-test('a first write copies unused neighbours, but not pages that the guest has used', () => {
-  const { t, cpu } = restored(16);
+test('a first write copies its neighbours, and reports those that the guest has read', () => {
+  const { t, cpu } = restored(40);
   cpu.read(BASE + 3 * PAGE);
   cpu.write(BASE + PAGE, 50);
-  assert.is(t.k.frames.used, 7, 'a window of 8 less the page that was read');
+  assert.is(t.k.frames.used, 32, 'a window of 32 pages');
+  assert.equal(t.stale.map((call) => call.gva), [BASE + 3 * PAGE]);
+  for (let page = 0; page < 32; page++) cpu.write(BASE + page * PAGE + 1, 60);
   assert.is(cpu.faults, 1);
-  for (let page = 0; page < 8; page++) cpu.write(BASE + page * PAGE + 1, 60);
-  assert.is(cpu.faults, 2);
   assert.is(poke(t, BASE + 3 * PAGE, 61), 1);
   assert.is(cpu.read(BASE + 3 * PAGE), 61, 'no stale translation is left behind');
-  assert.is(cpu.read(BASE + 7 * PAGE), 8);
+  assert.is(cpu.read(BASE + 33 * PAGE), 34);
+  checkMm(t.k, t.mm);
+  t.close();
+});
+
+test('a first write copies neighbours from wherever the image has them', () => {
+  const { t, cpu } = restored(8);
+  unmapRegion(t.k, BASE + 2 * PAGE, PAGE);
+  const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
+  mapRegion(t.k, { gva: BASE + 2 * PAGE, bytes: PAGE, prot: 3, flags });
+  remapRegion(t.k, {
+    gva: BASE + 5 * PAGE, oldBytes: PAGE, newBytes: PAGE, flags: 3, newGva: BASE + 9 * PAGE,
+  });
+  cpu.write(BASE, 50);
+  assert.is(cpu.faults, 1);
+  const seen = [1, 2, 3, 4, 6, 7].map((page) => cpu.read(BASE + page * PAGE));
+  assert.equal(seen, [2, 0, 4, 5, 7, 8]);
   checkMm(t.k, t.mm);
   t.close();
 });
 
 test('the kernel\'s write to a page that the guest has read reports the old translation', () => {
-  const { t, cpu } = restored(2);
+  const { t, cpu } = restored(40);
   assert.is(cpu.read(BASE), 1);
   assert.is(poke(t, BASE, 70), 1);
   assert.is(t.stale.length, 1);
   assert.is(cpu.read(BASE), 70);
-  assert.is(poke(t, BASE + PAGE, 71), 1);
+  assert.is(poke(t, BASE + 32 * PAGE, 71), 1);
   assert.is(t.stale.length, 1, 'a page that was never used needs no report');
   t.close();
 });
 
 test('a write fault that the guest does not repeat leaves no stale translation', () => {
-  const { t, cpu } = restored(20);
-  const other = BASE + 16 * PAGE;
+  const { t, cpu } = restored(40);
+  const other = BASE + 32 * PAGE;
   cpu.read(BASE);
   cpu.beginWrite(BASE);
   assert.is(t.stale.length, 0);
