@@ -38,7 +38,8 @@ function readReport(path) {
 function clip(text) {
   if (text.length <= outputCharsMax) return text;
   const half = outputCharsMax / 2;
-  return `${text.slice(0, half)}\n… ${text.length - outputCharsMax} characters …\n${text.slice(-half)}`;
+  const left = text.length - outputCharsMax;
+  return `${text.slice(0, half)}\n… ${left} characters …\n${text.slice(-half)}`;
 }
 
 function summarise(report, outcome, test) {

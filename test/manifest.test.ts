@@ -9,7 +9,6 @@ interface PackageJson {
   version: string;
   license: string;
   type: string;
-  sideEffects: boolean;
   engines: Record<string, string>;
   bin: Record<string, string>;
   exports: Record<string, string | { types: string; default: string }>;
