@@ -1,5 +1,5 @@
-// The alternate signal stack of a thread, sigaltstack(2). No bytes = disabled. Task.altStackFlags are
-// the flags as they were given (Linux: sas_ss_flags), which frames and the next call see again.
+// The alternate signal stack of a thread, sigaltstack(2). No bytes = disabled. Task.altStackFlags
+// are the flags as they were given (Linux: sas_ss_flags), which frames and the next call see again.
 import { SS_AUTODISARM, SS_DISABLE, SS_ONSTACK } from '../../abi/signal.ts';
 import { StackT } from '../../abi/struct-signal.ts';
 import type { Task } from '../records/task.ts';

@@ -1,4 +1,4 @@
-// The guest's clocks, all as nanoseconds in a number below 2^53, which is 104 days;
+// The guest's clocks, as nanoseconds in a number: exact below 2^53, which is 104 days, for
 // ports.clock starts at a small origin.
 //
 // Deterministic mode (--deterministic): time is a function of the system calls made so far, a fixed

@@ -1,6 +1,6 @@
-// What counts the process's CPU time: ITIMER_VIRTUAL, ITIMER_PROF and RLIMIT_CPU. They are looked at
-// whenever timers are run, that is, at the end of each time slice; both timers count user and system
-// time.
+// What counts the process's CPU time: ITIMER_VIRTUAL, ITIMER_PROF and RLIMIT_CPU. They are looked
+// at whenever timers are run, that is, at the end of each time slice; both timers count user and
+// system time.
 import { RLIMIT_CPU } from '../../abi/resource.ts';
 import { SI_KERNEL, SIGKILL, SIGPROF, SIGVTALRM, SIGXCPU } from '../../abi/signal.ts';
 import { ITIMER_VIRTUAL, NSEC_PER_SEC } from '../../abi/time.ts';
