@@ -13,7 +13,7 @@ import { monotonicNs } from '../host/clock.ts';
 import { XSAVE_BYTES } from '../machine/fpu.ts';
 import { type Checkpoint, takeCheckpoint } from './checkpoint.ts';
 import { QueueConsole } from './console.ts';
-import { recordedFeatures } from './cpu-check.ts';
+import { visibleFeatures } from './cpu-check.ts';
 import { drive } from './drive.ts';
 import { type EntryWatch, watchEntry } from './entry-watch.ts';
 import { schemaDigest } from './image-open.ts';
@@ -150,7 +150,7 @@ function featuresFor(options: BuildOptions): CfiCpuFeature[] {
   const baseline = options.cpu ?? 'host';
   const zygote = makeZygote({ memoryBytes: PROBE_BYTES, baseBytes: 0, baseline });
   try {
-    return recordedFeatures(baseline, zygote.machine);
+    return visibleFeatures(baseline, zygote.machine);
   } finally {
     closeZygote(zygote);
   }

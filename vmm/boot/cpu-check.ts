@@ -1,8 +1,8 @@
 // CPU features: what an image's program could see when it was built, and whether this host has it all.
 import type { CfiCpu, CfiCpuFeature } from '../../formats/cfi/header.ts';
-import { readGuestFeatures } from '../machine/cpuid-probe.ts';
-import { cpuidOf, kvmHandle, type Machine } from '../machine/machine.ts';
-import { type CpuidLeaf, cpuidLeaves } from '../machine/cpu-baseline.ts';
+import { readGuestCpuid } from '../machine/cpuid-probe.ts';
+import type { Machine } from '../machine/machine.ts';
+import type { CpuBaseline, CpuidLeaf } from '../machine/cpu-baseline.ts';
 import { ImageError } from './image-error.ts';
 
 /** Leaves whose bits name instructions that a program may have chosen to use, and which registers. */
@@ -23,52 +23,51 @@ interface CpuidMask {
 
 const REGISTERS = ['eax', 'ebx', 'ecx', 'edx'] as const;
 
-/** The features that a guest of `machine` can see, for an image's header. */
-export function visibleFeatures(leaves: readonly CpuidLeaf[]): CfiCpuFeature[] {
-  const features: CfiCpuFeature[] = [];
-  for (const { leaf, subleaf, mask } of FEATURE_LEAVES) {
-    const found = leaves.find((l) => l.leaf === leaf && l.subleaf === subleaf);
-    if (found === undefined) continue;
-    const masked = { leaf, subleaf, eax: 0, ebx: 0, ecx: 0, edx: 0 };
-    for (const register of REGISTERS) masked[register] = (found[register] & mask[register]) >>> 0;
-    features.push(masked);
+const seen: Map<CpuBaseline, CfiCpuFeature[]> = new Map();
+
+/**
+ * The features that programs see on this host with a baseline; asked once per process.
+ * @param probe a fresh machine of that baseline; it is left as it was
+ */
+export function visibleFeatures(baseline: CpuBaseline, probe: Machine): CfiCpuFeature[] {
+  let features = seen.get(baseline);
+  if (features === undefined) {
+    const leaves = readGuestCpuid(probe, FEATURE_LEAVES);
+    features = leaves.map((leaf, index) => maskLeaf(leaf, FEATURE_LEAVES[index]?.mask ?? NOTHING));
+    seen.set(baseline, features);
   }
   return features;
 }
 
-/** What the guests of this host can see at most. */
-function hostFeatures(): CfiCpuFeature[] {
-  return visibleFeatures(cpuidLeaves(kvmHandle().cpuid));
-}
+const NOTHING: CpuidMask = { eax: 0, ebx: 0, ecx: 0, edx: 0 };
 
-const AVX_BIT = 1 << 28;
-
-/**
- * What a program built with `baseline` could see here. Where the host lets CPUID through unmasked, that
- * is everything the host has, whatever the baseline says.
- * @param probe a fresh machine of that baseline
- */
-export function recordedFeatures(baseline: CfiCpu['baseline'], probe: Machine): CfiCpuFeature[] {
-  const leaves = cpuidLeaves(cpuidOf(baseline));
-  const promised = leaves.find((l) => l.leaf === 1)?.ecx ?? 0;
-  const isMasked = ((readGuestFeatures(probe) ^ promised) & AVX_BIT) === 0;
-  return isMasked ? visibleFeatures(leaves) : hostFeatures();
+function maskLeaf(leaf: CpuidLeaf, mask: CpuidMask): CfiCpuFeature {
+  const masked = { leaf: leaf.leaf, subleaf: leaf.subleaf, eax: 0, ebx: 0, ecx: 0, edx: 0 };
+  for (const register of REGISTERS) masked[register] = (leaf[register] & mask[register]) >>> 0;
+  return masked;
 }
 
 /** @throws ImageError when the image's program may use something that this host lacks */
 export function checkCpu(cpu: CfiCpu, machine: Machine): void {
   const missingState = Number(cpu.xcr0) & ~machine.xcr0;
   if (missingState !== 0) {
-    throw new ImageError('cpu', `The func-image needs CPU state 0x${missingState.toString(16)} (XCR0), which this host lacks: build it with a lower --cpu.`);
+    throw lacks(`state 0x${missingState.toString(16)} (XCR0)`);
   }
-  const host = hostFeatures();
+  const host = visibleFeatures(cpu.baseline, machine);
   for (const feature of cpu.features) {
     const have = host.find((f) => f.leaf === feature.leaf && f.subleaf === feature.subleaf);
     for (const register of REGISTERS) {
       const lacking = (feature[register] & ~(have?.[register] ?? 0)) >>> 0;
       if (lacking === 0) continue;
-      const where = `CPUID ${feature.leaf.toString(16)}.${feature.subleaf} ${register}`;
-      throw new ImageError('cpu', `The func-image needs CPU features 0x${lacking.toString(16)} of ${where}, which this host lacks: build it there, or with a lower --cpu.`);
+      const leaf = `${feature.leaf.toString(16)}.${feature.subleaf}`;
+      throw lacks(`features 0x${lacking.toString(16)} of CPUID ${leaf} ${register}`);
     }
   }
+}
+
+function lacks(what: string): ImageError {
+  return new ImageError(
+    'cpu',
+    `The func-image needs CPU ${what}, which this host lacks: build it here, or with a lower --cpu.`,
+  );
 }

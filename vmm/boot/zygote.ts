@@ -6,6 +6,7 @@ import type { CpuBaseline } from '../machine/cpu-baseline.ts';
 import { TABLE_WINDOW_BYTES } from '../machine/layout.ts';
 import { findInvalidationMethod } from '../machine/self-test.ts';
 import { setInvalidationMethod, StaleTranslations } from '../machine/translations.ts';
+import { visibleFeatures } from './cpu-check.ts';
 import { populate } from '../host/memory.ts';
 import { kvmSignalMask } from '../host/slice-timer.ts';
 
@@ -81,6 +82,7 @@ export function prepareZygotes(
   for (let i = 0; i < count; i++) {
     const zygote = makeZygote(options);
     const bytes = Math.min(precopiedBytes + SPARE_BYTES, options.memoryBytes);
+    visibleFeatures(options.baseline, zygote.machine);
     populate(zygote.machine.bank.address, bytes);
     ready.push(zygote);
   }
