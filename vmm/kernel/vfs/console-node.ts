@@ -3,24 +3,34 @@
 import { ENXIO } from '../../abi/errno.ts';
 import { O_ACCMODE, O_RDONLY } from '../../abi/fcntl.ts';
 import type { Kernel } from '../kernel.ts';
-import { type File, FILE_CONSOLE } from '../records/vfs.ts';
+import { type Dentry, type File, FILE_CONSOLE, type Inode } from '../records/vfs.ts';
 import { makeFile, setFilePlace } from './file.ts';
 
 /** Bits of Console.terminals: stdin, stdout. */
 const STDIN_IS_TERMINAL = 1;
 
-/**
- * A new open file on the console.
- * @param from the console file to open again; without it, the terminal, if there is one (ENXIO)
- */
-export function openConsole(k: Kernel, flags: number, from?: File): File | number {
+/** Opens the terminal through its node (/dev/tty, /dev/console); ENXIO when no stream is one. */
+export function openTerminal(
+  k: Kernel,
+  inode: Inode,
+  dentry: Dentry | null,
+  flags: number,
+): File | number {
   const { console } = k.root;
-  if (console === null) return -ENXIO;
-  if (from === undefined && console.terminals === 0) return -ENXIO;
+  if (console === null || console.terminals === 0) return -ENXIO;
   const file = makeFile(k, FILE_CONSOLE, flags);
   file.object = console;
-  file.variant = from?.variant ?? terminalStream(console.terminals, flags);
-  setFilePlace(k, file, from?.inode ?? console.inode);
+  file.variant = terminalStream(console.terminals, flags);
+  setFilePlace(k, file, inode, dentry);
+  return file;
+}
+
+/** Opens the stream of a console file once more. */
+export function reopenStream(k: Kernel, from: File, flags: number): File {
+  const file = makeFile(k, FILE_CONSOLE, flags);
+  file.object = from.object;
+  file.variant = from.variant;
+  setFilePlace(k, file, from.inode);
   return file;
 }
 

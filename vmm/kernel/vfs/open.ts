@@ -28,7 +28,7 @@ import {
 import { createNode, makeUpperInode, mayChange } from './namespace.ts';
 import { checkPermission, MAY_READ, MAY_WRITE } from './permission.ts';
 import { isGenerated } from './proc/generated.ts';
-import { openConsole } from './console-node.ts';
+import { openTerminal, reopenStream } from './console-node.ts';
 
 /** Flags that act at open only and are not kept in File.flags. */
 const OPEN_ONLY = O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC;
@@ -168,8 +168,8 @@ function openDevice(k: Kernel, inode: Inode, dentry: Dentry | null, flags: numbe
     return placed(k, file, inode, dentry);
   }
   if (rdev === RDEV_ENTRY) return placed(k, makeFile(k, FILE_ENTRY, flags), inode, dentry);
-  if (rdev === RDEV_TTY || rdev === RDEV_CONSOLE) return openConsole(k, flags);
-  return -ENXIO;
+  const isTerminal = rdev === RDEV_TTY || rdev === RDEV_CONSOLE;
+  return isTerminal ? openTerminal(k, inode, dentry, flags) : -ENXIO;
 }
 
 function openPipe(
@@ -195,7 +195,7 @@ function reopen(k: Kernel, task: Task, from: File, flags: number): File | number
     inode.object = from.object;
     return openFifo(k, task, inode, flags & ~OPEN_ONLY);
   }
-  if (from.kind === FILE_CONSOLE) return openConsole(k, flags & ~OPEN_ONLY, from);
+  if (from.kind === FILE_CONSOLE) return reopenStream(k, from, flags & ~OPEN_ONLY);
   if (from.kind !== FILE_REGULAR || inode === null) return -ENXIO;
   const error = mayOpen(task.process, inode, flags);
   if (error !== 0) return error;
