@@ -5,6 +5,8 @@
 //
 // Neighbours that the guest has read are copied as well: reporting their old translation costs less
 // than the fault that is saved. A window lies in one page table, so its entries are adjacent words.
+// A boot may have copied pages to the bank beforehand without making them writable (it does not know
+// the mappings); they become writable here, all of the window at once.
 import { PROT_EXEC } from '../../abi/mman.ts';
 import type { Kernel } from '../kernel.ts';
 import { PAGE_BYTES } from '../ports.ts';
@@ -21,7 +23,7 @@ import { awaitRewalk, findEntry, reportStale } from './tables.ts';
  */
 export function copyAround(k: Kernel, vma: Vma, gva: number, writingAt: number): void {
   const { frames } = k;
-  if (frames.available < frames.limit >>> 4) return;
+  const isPlenty = frames.available >= frames.limit >>> 4;
   const start = copyStart(vma, gva);
   const count = (copyEnd(vma, gva) - start) / PAGE_BYTES;
   const { basePfn, baseFrames } = k.ports.frames;
@@ -33,7 +35,9 @@ export function copyAround(k: Kernel, vma: Vma, gva: number, writingAt: number):
     const entry = at + page * 2;
     const isPrivate = page < count && ((u32[entry] as number) & (PTE_P | PTE_SHARED)) === PTE_P;
     const base = isPrivate ? pfnAt(entry) - basePfn : -1;
-    const isCandidate = base >= 0 && base < baseFrames;
+    const isBase = base >= 0 && base < baseFrames;
+    if (isPrivate && !isBase) u32[entry] = (u32[entry] as number) | PTE_RW;
+    const isCandidate = isBase && isPlenty;
     if (isCandidate && length > 0 && base === first + length) {
       length++;
       continue;

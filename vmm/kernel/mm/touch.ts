@@ -223,10 +223,6 @@ function makeWritable(k: Kernel, vma: Vma, at: number, gva: number, byGuest: boo
     if (inode.fs !== FS_ANON) touchModified(k, inode);
     return TOUCH_OK;
   }
-  if (!isCached && !isBase(frame)) {
-    u32[at] = (u32[at] as number) | PTE_RW;
-    return TOUCH_OK;
-  }
   if (!isCached) {
     copyAround(k, vma, gva, byGuest ? at : 0);
     if (((u32[at] as number) & PTE_RW) !== 0) return TOUCH_OK;

@@ -12,7 +12,7 @@ import { handlePageFault } from '../../../../vmm/kernel/mm/fault.ts';
 import { mapRegion, unmapRegion } from '../../../../vmm/kernel/mm/map.ts';
 import { truncatePages, writeFilePages } from '../../../../vmm/kernel/mm/page-cache.ts';
 import { remapRegion } from '../../../../vmm/kernel/mm/remap.ts';
-import { PTE_P } from '../../../../vmm/kernel/mm/pte.ts';
+import { PTE_P, PTE_RW } from '../../../../vmm/kernel/mm/pte.ts';
 import { findEntry } from '../../../../vmm/kernel/mm/tables.ts';
 import { copyIn, copyOut, USER_END } from '../../../../vmm/kernel/mm/user-memory.ts';
 import { Process } from '../../../../vmm/kernel/records/task.ts';
@@ -246,6 +246,24 @@ test('a first write copies its neighbours, and reports those that the guest has 
   assert.is(poke(t, BASE + 3 * PAGE, 61), 1);
   assert.is(cpu.read(BASE + 3 * PAGE), 61, 'no stale translation is left behind');
   assert.is(cpu.read(BASE + 33 * PAGE), 34);
+  checkMm(t.k, t.mm);
+  t.close();
+});
+
+test('a first write makes pages writable that are in the bank already', () => {
+  const t = makeTestKernel();
+  const cpu = new GuestCpu(t);
+  anon(t, 16);
+  for (let page = 0; page < 16; page++) cpu.write(BASE + page * PAGE, page);
+  for (let page = 0; page < 16; page++) {
+    const at = findEntry(t.k.tables, t.mm.rootTable, BASE + page * PAGE);
+    u32[at] = (u32[at] as number) & ~PTE_RW;
+  }
+  cpu.flush();
+  cpu.faults = 0;
+  for (let page = 0; page < 16; page++) cpu.write(BASE + page * PAGE, page + 1);
+  assert.is(cpu.faults, 1);
+  assert.is(cpu.read(BASE + 15 * PAGE), 16);
   checkMm(t.k, t.mm);
   t.close();
 });
