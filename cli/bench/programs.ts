@@ -1,0 +1,132 @@
+// The programs that are measured: the C demo, a Python service, and a loop of getpid.
+import { spawnSync } from 'node:child_process';
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { projectFile } from './places.ts';
+
+/** A program that initialises itself and then answers one line from stdin. */
+export interface Program {
+  name: string;
+  command: string[];
+  /** What it is asked. */
+  input: string;
+  /** What it prints on stdout when it runs on the host's kernel. */
+  expected: string;
+}
+
+/** The same surroundings natively and in sandboxes: what a guest gets by default. */
+export const ENVIRONMENT: Readonly<Record<string, string>> = {
+  PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+  HOME: '/root',
+};
+const INPUT = 'Ada\n';
+/** The system's own Python: one that a version manager provides starts through a shell script. */
+const PYTHON = '/usr/bin/python3';
+
+const SERVICE = `# Imports what services import, initialises it, and answers one request from stdin.
+import asyncio, ctypes, hashlib, json, re, sqlite3, ssl, sys, threading, zoneinfo
+
+context = ssl.create_default_context()
+database = sqlite3.connect(":memory:")
+database.execute("create table greeting (word text)")
+database.execute("insert into greeting values ('hello')")
+words = re.compile(r"\\w+")
+process_id = ctypes.CDLL(None).getpid()
+zones = zoneinfo.TZPATH
+
+
+async def warm_up():
+    await asyncio.sleep(0)
+
+
+asyncio.run(warm_up())
+worker = threading.Thread(target=lambda: hashlib.sha256(b"warm").digest())
+worker.start()
+worker.join()
+
+
+def answer(line):
+    (word,) = database.execute("select word from greeting").fetchone()
+    name = " ".join(words.findall(line))
+    digest = hashlib.sha256(name.encode()).hexdigest()
+    return json.dumps({word: name, "sha256": digest[:16]})
+
+
+print(answer(sys.stdin.readline()), flush=True)
+`;
+
+function runNatively(command: readonly string[]): string {
+  const [program = '', ...rest] = command;
+  const { status, stdout, stderr } = spawnSync(program, rest, {
+    input: INPUT, encoding: 'utf8', env: { ...ENVIRONMENT }, timeout: 30_000,
+  });
+  if (status === 0) return stdout;
+  const reason = (stderr ?? '').trim().split('\n').at(-1) ?? '';
+  throw new Error(`${command.join(' ')} fails on this host: ${reason}`);
+}
+
+/** The demo program; a reason when it cannot be had. */
+export function findHello(): Program | string {
+  const file = projectFile('fixtures/hello/hello');
+  if (file === undefined) return 'fixtures/hello/hello is missing';
+  return makeProgram('hello (static C)', [file]);
+}
+
+/** The Python service, written to `directory`; a reason when it cannot be had. */
+export function findPython(directory: string): Program | string {
+  if (!existsSync(PYTHON)) return `${PYTHON} is missing: apt-get install python3`;
+  const file = join(directory, 'service.py');
+  writeFileSync(file, SERVICE);
+  return makeProgram('python3', [PYTHON, file]);
+}
+
+function makeProgram(name: string, command: string[]): Program | string {
+  try {
+    return { name, command, input: INPUT, expected: runNatively(command) };
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+const HEADER_BYTES = 64;
+const SEGMENT_BYTES = 56;
+const LOAD_GVA = 0x40_0000;
+
+/**
+ * Writes a static ELF that calls getpid `count` times and exits with code 0.
+ * @returns its path
+ */
+export function writeGetpidLoop(directory: string, count: number): string {
+  const code = Uint8Array.of(
+    0xbb, count & 0xff, (count >> 8) & 0xff, (count >> 16) & 0xff, (count >> 24) & 0xff, // mov ebx
+    0xb8, 39, 0, 0, 0, // mov eax, 39 (getpid)
+    0x0f, 0x05, // syscall
+    0xff, 0xcb, // dec ebx
+    0x75, 0xf5, // jnz back to mov eax
+    0xb8, 60, 0, 0, 0, // mov eax, 60 (exit)
+    0x31, 0xff, // xor edi, edi
+    0x0f, 0x05, // syscall
+  );
+  const bytes = new Uint8Array(HEADER_BYTES + SEGMENT_BYTES + code.length);
+  const view = new DataView(bytes.buffer);
+  bytes.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]);
+  view.setUint16(16, 2, true); // ET_EXEC
+  view.setUint16(18, 62, true); // EM_X86_64
+  view.setUint32(20, 1, true);
+  view.setBigUint64(24, BigInt(LOAD_GVA + HEADER_BYTES + SEGMENT_BYTES), true);
+  view.setBigUint64(32, BigInt(HEADER_BYTES), true);
+  view.setUint16(52, HEADER_BYTES, true);
+  view.setUint16(54, SEGMENT_BYTES, true);
+  view.setUint16(56, 1, true);
+  view.setUint32(HEADER_BYTES, 1, true); // PT_LOAD
+  view.setUint32(HEADER_BYTES + 4, 5, true); // readable, executable
+  view.setBigUint64(HEADER_BYTES + 16, BigInt(LOAD_GVA), true);
+  view.setBigUint64(HEADER_BYTES + 24, BigInt(LOAD_GVA), true);
+  view.setBigUint64(HEADER_BYTES + 32, BigInt(bytes.length), true);
+  view.setBigUint64(HEADER_BYTES + 40, BigInt(bytes.length), true);
+  view.setBigUint64(HEADER_BYTES + 48, 4096n, true);
+  bytes.set(code, HEADER_BYTES + SEGMENT_BYTES);
+  const file = join(directory, 'getpid-loop');
+  writeFileSync(file, bytes, { mode: 0o755 });
+  return file;
+}
