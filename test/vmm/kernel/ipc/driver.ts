@@ -1,5 +1,5 @@
-// Calls system calls by name on a test kernel, as the dispatcher does: wait fields are zero on the first
-// execution and kept after BLOCKED, and the same call is executed again by `again()`.
+// Calls system calls by name on a test kernel, as the dispatcher does: wait fields are zero on the
+// first execution and kept after BLOCKED, and the same call is executed again by `again()`.
 import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE } from '../../../../vmm/abi/mman.ts';
 import { mapRegion } from '../../../../vmm/kernel/mm/map.ts';
 import { copyIn, copyOut } from '../../../../vmm/kernel/mm/user-memory.ts';
@@ -18,7 +18,9 @@ import { timerfdCalls } from '../../../../vmm/kernel/syscalls/timerfd.ts';
 import { restoreMask } from '../../../../vmm/kernel/signal/mask.ts';
 import { closeFd } from '../../../../vmm/kernel/vfs/fd-table.ts';
 import { getFile } from '../../../../vmm/kernel/vfs/file.ts';
-import { makeTestKernel, type TestKernel, type TestKernelOptions } from '../../../helpers/kernel.ts';
+import {
+  makeTestKernel, type TestKernel, type TestKernelOptions,
+} from '../../../helpers/kernel.ts';
 
 const calls: Family = {
   ...pipeCalls, ...eventfdCalls, ...socketCalls, ...epollCalls, ...pollCalls, ...timerfdCalls,

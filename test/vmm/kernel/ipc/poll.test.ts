@@ -54,7 +54,9 @@ test('poll() reports what was asked for, errors, and descriptors that are not op
   const d = new PollDriver();
   const [reader, writer] = d.pair('pipe2', O_NONBLOCK);
   d.write(writer, 'x');
-  const at = d.pollfds([reader, POLLIN], [-1, POLLIN], [99, 0], [writer, POLLIN], [reader, POLLPRI]);
+  const at = d.pollfds(
+    [reader, POLLIN], [-1, POLLIN], [99, 0], [writer, POLLIN], [reader, POLLPRI],
+  );
   assert.is(d.call('poll', at, 5, -1), 2);
   assert.equal(d.revents(5), [POLLIN, 0, POLLNVAL, 0, 0]);
   d.close(writer);
@@ -118,7 +120,8 @@ test('poll() is restarted with its deadline, ppoll() and select() with the time 
   task.restartDeadlineNs = 0;
 
   const timespec = d.putU64(d.scratch, 0, 100 * MS);
-  assert.is(d.call('ppoll', d.base, 0, timespec, 0, 8), -ERESTARTNOHAND, 'the signal is still there');
+  // The signal is still there.
+  assert.is(d.call('ppoll', d.base, 0, timespec, 0, 8), -ERESTARTNOHAND);
   assert.is(d.view(timespec, 16).getBigInt64(8, true), BigInt(100 * MS));
   task.process.pending = null;
   assert.is(d.call('ppoll', d.base, 0, timespec, 0, 8), BLOCKED);

@@ -59,7 +59,8 @@ class MessageDriver extends Driver {
   sendFds(fd: number, text: string, ...fds: number[]): number {
     this.put(this.data, text);
     const control = this.entry(SCM_RIGHTS, fds);
-    return this.call('sendmsg', fd, this.message({ parts: [[this.data, text.length]], control }), 0);
+    const header = this.message({ parts: [[this.data, text.length]], control });
+    return this.call('sendmsg', fd, header, 0);
   }
 
   /** recvmsg(2) with room for `controlBytes`: the text, or the error. */
@@ -138,7 +139,8 @@ test('files that have no room are closed and MSG_CTRUNC is set', () => {
   const event = d.call('eventfd2', 0, 0);
   const file = d.file(event);
   const rows: [room: number, installed: number, used: number][] = [
-    [0, 0, 0], [15, 0, 0], [16, 0, 0], [20, 1, 20], [24, 2, 24], [28, 3, 28], [32, 3, 32], [40, 3, 32],
+    [0, 0, 0], [15, 0, 0], [16, 0, 0], [20, 1, 20], [24, 2, 24], [28, 3, 28], [32, 3, 32],
+    [40, 3, 32],
   ];
   for (const [room, installed, used] of rows) {
     d.sendFds(a, 'x', event, event, event);

@@ -34,7 +34,8 @@ test('options of a fresh pair have the values of Linux, and take 1 as Linux does
     [SO_SNDBUF, [212_992], 0], [SO_RCVBUF, [212_992], 0], [SO_ACCEPTCONN, [0], -ENOPROTOOPT],
     [SO_REUSEADDR, [0], 0], [SO_KEEPALIVE, [0], 0], [SO_RCVLOWAT, [1], 0], [SO_BROADCAST, [0], 0],
     [SO_LINGER, [0, 0], -EINVAL], [SO_PASSCRED, [0], 0], [SO_REUSEPORT, [0], -EOPNOTSUPP],
-    [SO_RCVTIMEO, [0, 0, 0, 0], -EINVAL], [SO_ERROR, [0], -ENOPROTOOPT], [200, -ENOPROTOOPT, -ENOPROTOOPT],
+    [SO_RCVTIMEO, [0, 0, 0, 0], -EINVAL], [SO_ERROR, [0], -ENOPROTOOPT],
+    [200, -ENOPROTOOPT, -ENOPROTOOPT],
     [SO_PEERCRED, [d.t.process.pid, 0, 0], -ENOPROTOOPT],
   ];
   for (const [name, value, result] of rows) {
