@@ -144,7 +144,7 @@ export function iovecBuffer(k: Kernel, iov: number, count: number): IoBuffer | n
   let total = 0;
   for (let index = 0; index < count; index++) {
     const bytes = readWord(view, index * 16 + 8);
-    if (bytes > 0x7fff_ffff_ffff_ffff) return -EINVAL;
+    if (bytes >= 2 ** 63) return -EINVAL;
     const taken = Math.min(bytes, RW_BYTES_MOST - total);
     if (taken > 0) segments.push({ gva: readWord(view, index * 16), bytes: taken });
     total += taken;
