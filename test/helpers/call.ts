@@ -1,4 +1,5 @@
-// Makes a system call in a unit test: puts the arguments into the thread's registers and runs the row.
+// Makes a system call in a unit test: puts the arguments into the thread's registers and runs the
+// row.
 import { argsOf, REG, setReg, setRegBig } from '../../vmm/kernel/syscalls/args.ts';
 import type { Family } from '../../vmm/kernel/syscalls/define.ts';
 import type { TestKernel } from './kernel.ts';

@@ -1,9 +1,9 @@
 // A guest CPU in a few lines, for tests of the memory manager: it walks the page tables, caches
-// translations, and keeps using a cached one although the entry in memory has changed, until the kernel
-// reports the old entry as stale. A report that is missing shows up as wrong bytes.
+// translations, and keeps using a cached one although the entry in memory has changed, until the
+// kernel reports the old entry as stale. A report that is missing shows up as wrong bytes.
 //
-// As under shadow paging: a walk sets A (and D for a write); a report drops every cached translation of
-// the old entry's frame; a write through a read-only translation walks again.
+// As under shadow paging: a walk sets A (and D for a write); a report drops every cached
+// translation of the old entry's frame; a write through a read-only translation walks again.
 import type { FaultResult } from '../../vmm/kernel/mm/fault.ts';
 import { handlePageFault } from '../../vmm/kernel/mm/fault.ts';
 import {
@@ -49,7 +49,7 @@ export class GuestCpu {
   write(gva: number, value: number): FaultResult | null {
     const frame = this.#translate(gva, 'write');
     if (typeof frame !== 'number') return frame;
-    if (frame >= BASE_FRAME) throw new Error(`the guest writes to base frame ${frame - BASE_FRAME}`);
+    if (frame >= BASE_FRAME) throw new Error('the guest writes to a base frame');
     this.#bytes(frame)[gva % PAGE_BYTES] = value;
     return null;
   }
@@ -81,9 +81,9 @@ export class GuestCpu {
 
   #bytes(frame: number): Uint8Array {
     const { frames } = this.#t.k.ports;
-    if (frame < BASE_FRAME) return frames.bank.subarray(frame * PAGE_BYTES, (frame + 1) * PAGE_BYTES);
-    const start = (frame - BASE_FRAME) * PAGE_BYTES;
-    return this.#t.base.subarray(start, start + PAGE_BYTES);
+    const isBank = frame < BASE_FRAME;
+    const start = (isBank ? frame : frame - BASE_FRAME) * PAGE_BYTES;
+    return (isBank ? frames.bank : this.#t.base).subarray(start, start + PAGE_BYTES);
   }
 
   /** The frame, or the fault. */

@@ -1,6 +1,6 @@
 // A guest kernel over plain arrays, for unit tests without KVM: one process with one thread and an
-// address space, a lower file system from an object literal, a console in memory, a clock that the test
-// sets, entropy from a seed.
+// address space, a lower file system from an object literal, a console in memory, a clock that the
+// test sets, entropy from a seed.
 //
 //   const t = makeTestKernel({ lower: { etc: { motd: 'hi\n' } } });
 //   t.clock.advance(5_000_000);  t.console.feed('line\n');  t.console.output(1)
@@ -14,7 +14,8 @@ import type {
 } from '../../vmm/kernel/ports.ts';
 import { PAGE_BYTES } from '../../vmm/kernel/ports.ts';
 import {
-  Dentry, FdTable, FileSlots, Inode, Process, Sandbox, SignalActions, Task, TASK_RUNNABLE, TaskTable,
+  Dentry, FdTable, FileSlots, Inode, Process, Sandbox, SignalActions, Task, TASK_RUNNABLE,
+  TaskTable,
 } from '../../vmm/kernel/records/index.ts';
 import type { Mm } from '../../vmm/kernel/records/mm.ts';
 import { Arena } from '../../vmm/kernel/state/arena.ts';
@@ -189,7 +190,9 @@ function makeFrames(
   };
 }
 
-/** Soft and hard limits of RLIMIT_*: none, but the stack and descriptors as a login shell has them. */
+/**
+ * Soft and hard limits of RLIMIT_*: none, but the stack and descriptors as a login shell has them.
+ */
 function setLimits(process: Process): void {
   const at = (process.address + Process.offset('limits')) >> 3;
   f64.fill(Infinity, at, at + RLIM_NLIMITS * 2);
@@ -268,7 +271,9 @@ function assemble(options: TestKernelOptions, ports: Ports): Kernel {
   };
 }
 
-/** Makes a kernel with a process, a thread and an empty address space. Call `close()` at the end. */
+/**
+ * Makes a kernel with a process, a thread and an empty address space. Call `close()` at the end.
+ */
 export function makeTestKernel(options: TestKernelOptions = {}): TestKernel {
   const count = options.tables ?? 512;
   const region: Region = takeRegion(count * PAGE_BYTES);

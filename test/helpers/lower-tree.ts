@@ -3,8 +3,8 @@
 //   treeFs({ etc: { passwd: 'root:x:0:0\n' }, bin: { sh: lowerFile(bytes, { mode: 0o100755 }),
 //     bash: lowerLink('sh') } })
 //
-// Strings and bytes are regular files 0644, objects are directories 0755. Nodes can be changed while a
-// test runs (`tree.write(path, bytes)` keeps the identity, `tree.replace` changes it).
+// Strings and bytes are regular files 0644, objects are directories 0755. Nodes can be changed
+// while a test runs (`tree.write(path, bytes)` keeps the identity, `tree.replace` changes it).
 import { EINVAL, ENOENT, ENOTDIR } from '../../vmm/abi/errno.ts';
 import type { LowerEntry, LowerFs, LowerStat } from '../../vmm/kernel/ports.ts';
 

@@ -1,5 +1,5 @@
-// What a save and a restore do to guest memory, without files: every frame that has a name becomes a
-// read-only base frame, untouched anonymous pages go, the bank is empty again.
+// What a save and a restore do to guest memory, without files: every frame that has a name becomes
+// a read-only base frame, untouched anonymous pages go, the bank is empty again.
 import { FrameAllocator } from '../../vmm/kernel/mm/frames.ts';
 import { CHUNK_PAGES } from '../../vmm/kernel/mm/cache-pages.ts';
 import { frameAt } from '../../vmm/kernel/mm/pages.ts';

@@ -1,8 +1,8 @@
 // Kernel access to user pages: the bytes behind a guest address, by the rules that the guest's own
 // access has. mm/user-memory.ts is built on it; nothing else hands out guest pages.
 //
-// JavaScript never loads from the image's mapping: base frames are read into a few scratch pages, which
-// stay valid because base frames never change.
+// JavaScript never loads from the image's mapping: base frames are read into a few scratch pages,
+// which stay valid because base frames never change.
 import { PROT_WRITE } from '../../abi/mman.ts';
 import type { Kernel } from '../kernel.ts';
 import { BASE_FRAME } from '../ports.ts';
@@ -23,8 +23,8 @@ const WRITABLE: number = PTE_P | PTE_US | PTE_RW;
 
 /**
  * The 4096 bytes of the user page at `pageGva`; null when the guest may not access it so (EFAULT).
- * Ownership: valid until the guest runs or mappings change; a page got for reading is not to be written.
- * Of pages got for reading the last 16 are valid at a time.
+ * Ownership: valid until the guest runs or mappings change; a page got for reading is not to be
+ * written. Of pages got for reading the last 16 are valid at a time.
  */
 export function accessPage(k: Kernel, pageGva: number, forWrite: boolean): Uint8Array | null {
   const mm = currentMm(k);

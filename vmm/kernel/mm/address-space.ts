@@ -31,7 +31,9 @@ export function makeMm(k: Kernel): Mm {
   return mm;
 }
 
-/** Unmaps everything and frees the address space. Its page tables, empty now, go to the next one. */
+/**
+ * Unmaps everything and frees the address space. Its page tables, empty now, go to the next one.
+ */
 export function destroyMm(k: Kernel, mm: Mm): void {
   unmapRange(k, mm, 0, USER_END);
   k.tables.spareRoots.push(mm.rootTable);
@@ -71,7 +73,10 @@ function growHeap(k: Kernel, mm: Mm, start: number, end: number): boolean {
   return at === start;
 }
 
-/** Clears the memory that asked to be empty in a child (MADV_WIPEONFORK): each boot counts as a fork. */
+/**
+ * Clears the memory that asked to be empty in a child (MADV_WIPEONFORK): each boot counts as a
+ * fork.
+ */
 export function wipeOnFork(k: Kernel, mm: Mm): void {
   for (let index = 0; index < mm.vmas.length; index++) {
     const vma = vmaAt(mm, index);

@@ -125,7 +125,10 @@ function removePart(k: Kernel, vma: Vma, start: number, end: number): number {
   return punchPages(k, inode, offset, offset + (end - start)) < 0 ? -EBADF : 0;
 }
 
-/** Linux: madvise_populate: -EINVAL when the protection forbids it, -EFAULT for what would be SIGBUS. */
+/**
+ * Linux: madvise_populate: -EINVAL when the protection forbids it, -EFAULT for what would be
+ * SIGBUS.
+ */
 function populateRange(k: Kernel, mm: Mm, start: number, end: number, write: boolean): number {
   for (let at = start; at < end;) {
     const vma = findVma(mm, at);

@@ -1,10 +1,10 @@
 // The page cache of an inode: which frame holds which page of its content.
 //
-//   Inode.pages ─► PageChunks: chunk c ─► Words: frame ids of pages [512 c, 512 c + 512), 0 = absent
+//   Inode.pages ─► PageChunks: chunk c ─► Words: frames of pages 512 c … 512 c + 511, 0 absent
 //
 // Content of an absent page: the lower file's below `lowerBytes`, zero from there on.
-// Invariants: a cached page's bytes from `lowerBytes` on were zero when it was loaded; nothing is cached
-// at or beyond the file's end. Each frame is in one slot of one inode; the slot owns it.
+// Invariants: a cached page's bytes from `lowerBytes` on were zero when it was loaded; nothing is
+// cached at or beyond the file's end. Each frame is in one slot of one inode; the slot owns it.
 import { EIO, ENOMEM } from '../../abi/errno.ts';
 import type { Kernel } from '../kernel.ts';
 import { BASE_FRAME, type FrameId, PAGE_BYTES } from '../ports.ts';
@@ -18,8 +18,8 @@ export const CHUNK_PAGES = 512;
 const WORDS: number = Words.fixedBytes >> 2;
 
 /**
- * Word index of the slot of page `index`, or 0 when its chunk does not exist. The slots of a chunk are
- * adjacent words: slot + 1 is the next page's unless that is a multiple of CHUNK_PAGES.
+ * Word index of the slot of page `index`, or 0 when its chunk does not exist. The slots of a chunk
+ * are adjacent words: slot + 1 is the next page's unless that is a multiple of CHUNK_PAGES.
  */
 export function slotOf(inode: Inode, index: number): number {
   const chunk = inode.pages?.get(Math.floor(index / CHUNK_PAGES)) ?? null;
@@ -80,8 +80,8 @@ export function loadPage(
 }
 
 /**
- * The absent pages around `index`, which is one, in [first, end) and in its chunk, as far as there is
- * lower content.
+ * The absent pages around `index`, which is one, in [first, end) and in its chunk, as far as there
+ * is lower content.
  */
 export function absentAround(
   inode: Inode,
@@ -141,8 +141,8 @@ function loadOne(k: Kernel, inode: Inode, index: number): number {
 }
 
 /**
- * Reads lower content at `offset` into the beginning of `target`, as far as it is visible; the rest of
- * `target` is left alone. 0, -EIO or -ESTALE.
+ * Reads lower content at `offset` into the beginning of `target`, as far as it is visible; the rest
+ * of `target` is left alone. 0, -EIO or -ESTALE.
  */
 export function readLower(k: Kernel, inode: Inode, offset: number, target: Uint8Array): number {
   const wanted = Math.min(target.length, inode.lowerBytes - offset);
@@ -153,9 +153,10 @@ export function readLower(k: Kernel, inode: Inode, offset: number, target: Uint8
 }
 
 /**
- * Makes sure that page `index`, which is cached in `frame`, may be written in place: a base frame moves
- * to the bank, and every entry that maps it follows.
- * @param writingAt word index of the entry through which the guest writes, 0 when it is not the guest
+ * Makes sure that page `index`, which is cached in `frame`, may be written in place: a base frame
+ * moves to the bank, and every entry that maps it follows.
+ * @param writingAt word index of the entry through which the guest writes, 0 when it is not the
+ * guest
  * @returns the frame, or -ENOMEM, -EIO
  */
 export function ownPage(

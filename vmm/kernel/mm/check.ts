@@ -1,5 +1,5 @@
-// Asserts every invariant of an address space and of the page caches it maps. For tests, and for images
-// before they run. Slow: visits every page.
+// Asserts every invariant of an address space and of the page caches it maps. For tests, and for
+// images before they run. Slow: visits every page.
 import { MAP_SHARED, PROT_EXEC, PROT_WRITE } from '../../abi/mman.ts';
 import type { Kernel } from '../kernel.ts';
 import { BASE_FRAME, type FrameId, PAGE_BYTES } from '../ports.ts';
@@ -138,5 +138,5 @@ function checkPage(k: Kernel, vma: Vma, at: number, gva: number, owned: Set<Fram
   const { inode } = vma;
   must(inode !== null, `${name} is cached, but of no file`);
   const index = pageIndexOf(vma, gva);
-  must(cachedFrame(inode as Inode, index) === frame, `${name} maps another frame than the cache has`);
+  must(cachedFrame(inode as Inode, index) === frame, `${name} maps a frame that the cache has not`);
 }

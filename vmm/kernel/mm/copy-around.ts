@@ -1,12 +1,12 @@
-// After a restore every page is a read-only base frame, and each first write is a fault. Writes cluster,
-// so a write copies the neighbours too: private base pages of the same mapping in an aligned window.
-// Measured on Python's shutdown, which writes to all it has: a window of 32 pages takes 111 faults
-// where one of 8 takes 395, and copies 1 % more pages.
+// After a restore every page is a read-only base frame, and each first write is a fault. Writes
+// cluster, so a write copies the neighbours too: private base pages of the same mapping in an
+// aligned window. Measured on Python's shutdown, which writes to all it has: a window of 32 pages
+// takes 111 faults where one of 8 takes 395, and copies 1 % more pages.
 //
 // Neighbours that the guest has read are copied as well: reporting their old translation costs less
 // than the fault that is saved. A window lies in one page table, so its entries are adjacent words.
-// A boot may have copied pages to the bank beforehand without making them writable (it does not know
-// the mappings); they become writable here, all of the window at once.
+// A boot may have copied pages to the bank beforehand without making them writable (it does not
+// know the mappings); they become writable here, all of the window at once.
 import { PROT_EXEC } from '../../abi/mman.ts';
 import type { Kernel } from '../kernel.ts';
 import { PAGE_BYTES } from '../ports.ts';

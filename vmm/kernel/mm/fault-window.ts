@@ -1,6 +1,6 @@
-// How many pages one fault brings. An exit costs as much as filling dozens of pages, and pages that stay
-// zero are not saved, so a fault brings its neighbours: an aligned window, which grows while the guest
-// goes through memory in order.
+// How many pages one fault brings. An exit costs as much as filling dozens of pages, and pages that
+// stay zero are not saved, so a fault brings its neighbours: an aligned window, which grows while
+// the guest goes through memory in order.
 import type { Vma } from '../records/mm.ts';
 import { PAGE_BYTES } from '../ports.ts';
 

@@ -1,7 +1,7 @@
 // The bank's frames: which are free. A bump pointer and a stack of freed frames, both JavaScript
 // caches: a restored sandbox starts with an empty bank (all saved frames are base frames).
 //
-//   bank   | 0 never used | handed out or on the free stack … next→ |  untouched: zero  | bankFrames
+//   bank   | 0 never used | handed out or on the free stack … next→ | untouched: zero | end
 //
 // Ownership: a frame belongs to the one page table entry or the one page cache slot that names it;
 // who clears that name frees the frame. Base frames belong to the image: freeing one does nothing.
@@ -75,7 +75,9 @@ export class FrameAllocator {
     return first;
   }
 
-  /** Gives a frame back; base frames and 0 are ignored. Preconditions: nothing names it any more. */
+  /**
+   * Gives a frame back; base frames and 0 are ignored. Preconditions: nothing names it any more.
+   */
   release(id: FrameId): void {
     if (id === 0 || id >= BASE_FRAME) return;
     if (this.#taken[id] !== 1) throw new Error(`frame ${id} freed twice`);

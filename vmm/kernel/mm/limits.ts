@@ -50,8 +50,8 @@ function dataBytes(mm: Mm): number {
 }
 
 /**
- * Linux: may_expand_vm: whether `bytes` more mapped, of which `data` are data, stay within RLIMIT_AS
- * and RLIMIT_DATA.
+ * Linux: may_expand_vm: whether `bytes` more mapped, of which `data` are data, stay within
+ * RLIMIT_AS and RLIMIT_DATA.
  */
 export function mayExpand(k: Kernel, mm: Mm, bytes: number, data: number): boolean {
   if (bytes > 0 && mm.mappedBytes + bytes > softLimit(k, RLIMIT_AS)) return false;

@@ -1,4 +1,5 @@
-// mlock(2) and its family. All guest memory is as good as locked, so this is accounting and populating.
+// mlock(2) and its family. All guest memory is as good as locked, so this is accounting and
+// populating.
 import { EAGAIN, ENOMEM, EPERM } from '../../abi/errno.ts';
 import { MAP_LOCKED } from '../../abi/mman.ts';
 import { RLIMIT_MEMLOCK } from '../../abi/resource.ts';

@@ -1,4 +1,5 @@
-// Mapping, unmapping and protecting regions. Linux: mm/mmap.c, mm/mprotect.c; checks in their order.
+// Mapping, unmapping and protecting regions. Linux: mm/mmap.c, mm/mprotect.c; checks in their
+// order.
 import { EACCES, EEXIST, EINVAL, ENOMEM, EOVERFLOW, EPERM } from '../../abi/errno.ts';
 import { MAX_MAP_COUNT, MMAP_MIN_ADDR } from '../../abi/limits.ts';
 import {
@@ -125,7 +126,9 @@ function placeVma(k: Kernel, mm: Mm, request: MapRequest, gva: number, bytes: nu
   mergeAround(k, mm, gva, gva + bytes);
 }
 
-/** Linux: mlock_future and MAP_POPULATE fault everything in at once; PROT_NONE has nothing to fault. */
+/**
+ * Linux: mlock_future and MAP_POPULATE fault everything in at once; PROT_NONE has nothing to fault.
+ */
 function wantsPages(request: MapRequest, mm: Mm): boolean {
   if ((request.prot & PROT_ALL) === 0) return false;
   return (request.flags & (MAP_POPULATE | MAP_LOCKED)) !== 0 || mm.lockFuture !== 0;
@@ -159,8 +162,8 @@ export function unmapRange(k: Kernel, mm: Mm, start: number, end: number): numbe
 }
 
 /**
- * Changes the protection of [gva, gva + bytes), which is aligned. What lies before a hole or a refusal
- * has changed then, as in Linux.
+ * Changes the protection of [gva, gva + bytes), which is aligned. What lies before a hole or a
+ * refusal has changed then, as in Linux.
  * @returns 0, -ENOMEM (a hole, limits), -EACCES (more than the file allows)
  */
 export function protectRegion(

@@ -1,6 +1,6 @@
-// Reading, writing and truncating file content. Pages that are cached (mapped or written) answer from
-// the cache; everything else is read from the lower file straight to the reader and stays uncached, so
-// that plain reads add nothing to an image.
+// Reading, writing and truncating file content. Pages that are cached (mapped or written) answer
+// from the cache; everything else is read from the lower file straight to the reader and stays
+// uncached, so that plain reads add nothing to an image.
 import { EFAULT, EFBIG, EIO } from '../../abi/errno.ts';
 import { RLIMIT_FSIZE } from '../../abi/resource.ts';
 import type { Kernel } from '../kernel.ts';
@@ -131,8 +131,8 @@ function clearPage(k: Kernel, inode: Inode, index: number, from: number, to: num
 }
 
 /**
- * Sets the size of the file. Pages beyond the new end go, from all mappings too; growing leaves a hole.
- * The times are the caller's.
+ * Sets the size of the file. Pages beyond the new end go, from all mappings too; growing leaves a
+ * hole. The times are the caller's.
  * @returns 0, -EFBIG, -ENOMEM, -EIO
  */
 export function truncatePages(k: Kernel, inode: Inode, bytes: number): number {

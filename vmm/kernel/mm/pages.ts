@@ -90,7 +90,8 @@ export function protectPages(k: Kernel, vma: Vma, start: number, end: number): v
     const isExecutable = ((u32[at + 1] as number) & PTE_NX_HIGH) === 0;
     const loses = (low & ~wanted & (PTE_US | PTE_RW)) !== 0 || (isExecutable && high !== 0);
     if (loses) reportStale(k, at, gva);
-    // An entry that only gains keeps A: what the CPU has cached is still true, and must go some day.
+    // An entry that only gains keeps A: what the CPU has cached is still true, and must go some
+    // day.
     const kept = loses ? 0 : low & (PTE_A | PTE_D);
     setEntry(at, pfnAt(at), wanted | kept, high === 0);
   });

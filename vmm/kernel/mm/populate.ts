@@ -10,12 +10,16 @@ import { findEntry } from './tables.ts';
 import { TOUCH_OK } from './touch.ts';
 import { findIndex, vmaAt } from './vma.ts';
 
-/** Linux: populate_vma_page_range writes to private writable memory, so that copying is done with. */
+/**
+ * Linux: populate_vma_page_range writes to private writable memory, so that copying is done with.
+ */
 function writesTo(vma: Vma): boolean {
   return (vma.prot & PROT_WRITE) !== 0 && (vma.flags & MAP_SHARED) === 0;
 }
 
-/** Makes the pages of [start, end) present as far as possible; holes and PROT_NONE are passed over. */
+/**
+ * Makes the pages of [start, end) present as far as possible; holes and PROT_NONE are passed over.
+ */
 export function populate(k: Kernel, mm: Mm, start: number, end: number): void {
   for (let index = findIndex(mm, start); index < mm.vmas.length; index++) {
     const vma = vmaAt(mm, index);

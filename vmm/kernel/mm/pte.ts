@@ -1,12 +1,14 @@
 // Page table entries, as two u32 halves (no BigInt where pages are walked).
 //
-//   high  NX |   0   | pfn bits 20…39        low  pfn bits 0…19 | 0 | SHARED | 0 0 | D | A | 0 0 | US | RW | P
-//         31                  19…0                31…12              9               6   5          2    1   0
+//   low    pfn bits 0…19 | 0 0 | SHARED | 0 0 | D | A | 0 0 | US | RW | P
+//            31…12                 9            6   5          2    1   0
+//   high   NX | 0 | pfn bits 20…39
+//          31        19…0
 //
 // Invariant: a leaf entry is either 0 or present. A page that may not be touched (PROT_NONE) stays
 // present without US: its frame keeps its content and its name, and user code faults.
-// Invariant: RW only if the mapping is writable and the frame may be written in place (a bank frame,
-// not one that a private mapping borrows from a page cache).
+// Invariant: RW only if the mapping is writable and the frame may be written in place (a bank
+// frame, not one that a private mapping borrows from a page cache).
 // Linux: arch/x86/include/asm/pgtable_types.h; Intel SDM vol. 3, 4.5.
 import { BASE_FRAME, type FrameId, type GuestFrames } from '../ports.ts';
 import { u32 } from '../state/memory.ts';

@@ -1,5 +1,6 @@
-// Taking back what fault windows gave too much. When the sandbox has no frames left, pages that nobody
-// has touched (A clear, content zero, private anonymous) are taken out again; they cost a fault later.
+// Taking back what fault windows gave too much. When the sandbox has no frames left, pages that
+// nobody has touched (A clear, content zero, private anonymous) are taken out again; they cost a
+// fault later.
 import type { Kernel } from '../kernel.ts';
 import type { Mm } from '../records/mm.ts';
 import { u32 } from '../state/memory.ts';

@@ -134,8 +134,8 @@ function moveTo(
 }
 
 /**
- * Moves [gva, gva + oldBytes) to `to`, where newBytes are free. With oldBytes 0 the mapping, a shared
- * one, is mapped once more; with `keep` the old mapping stays, empty.
+ * Moves [gva, gva + oldBytes) to `to`, where newBytes are free. With oldBytes 0 the mapping, a
+ * shared one, is mapped once more; with `keep` the old mapping stays, empty.
  */
 function move(
   k: Kernel,

@@ -10,7 +10,9 @@ export class ScratchPages {
   readonly #pages: Uint8Array[] = [];
   #next: number = 0;
 
-  /** The bytes of a base frame, or null when the image's file has gone. They are not to be written. */
+  /**
+   * The bytes of a base frame, or null when the image's file has gone. They are not to be written.
+   */
   read(k: Kernel, id: FrameId): Uint8Array | null {
     const known = this.#ids.indexOf(id);
     if (known >= 0) return this.#pages[known] as Uint8Array;

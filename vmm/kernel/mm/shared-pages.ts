@@ -1,5 +1,5 @@
-// Page-cache frames have several names: the cache's slot and every entry that maps them. This file finds
-// those entries through the inode's list of mappings, to rewrite or to clear them.
+// Page-cache frames have several names: the cache's slot and every entry that maps them. This file
+// finds those entries through the inode's list of mappings, to rewrite or to clear them.
 import { MAP_SHARED } from '../../abi/mman.ts';
 import type { Kernel } from '../kernel.ts';
 import { type FrameId, PAGE_BYTES } from '../ports.ts';

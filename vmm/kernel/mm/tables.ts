@@ -149,8 +149,8 @@ function visitTable(
 }
 
 /**
- * Tells the machine that the entry at word `at` is about to lose something that a CPU may have cached.
- * An entry whose A bit is clear was never walked, so nobody has.
+ * Tells the machine that the entry at word `at` is about to lose something that a CPU may have
+ * cached. An entry whose A bit is clear was never walked, so nobody has.
  */
 export function reportStale(k: Kernel, at: number, gva: number): void {
   if (((u32[at] as number) & PTE_A) !== 0) sendStale(k, at, gva, entryAt(at));

@@ -1,10 +1,10 @@
-// Making a page usable: what a page fault, a kernel access and MAP_POPULATE have in common. The caller
-// has checked that the mapping permits the access.
+// Making a page usable: what a page fault, a kernel access and MAP_POPULATE have in common. The
+// caller has checked that the mapping permits the access.
 //
 //   entry absent   private anonymous ─► zero frames, a window of them
 //                  file, private and writable ─► private copies of file pages
 //                  file, otherwise ─► the page cache's frames, a window of them
-//   entry present, write wanted ─► frame writable in place? else copy it (private) or move it (shared)
+//   entry present, write wanted ─► frame writable in place; else copied (private), moved (shared)
 //
 // The loops over windows run on plain numbers: they are most of what a fault costs.
 import { MAP_SHARED, PROT_WRITE } from '../../abi/mman.ts';
@@ -144,7 +144,9 @@ function mapCached(
   return TOUCH_OK;
 }
 
-/** Enters the cached pages [first, end), the first of which belongs at `gva`, where nothing is yet. */
+/**
+ * Enters the cached pages [first, end), the first of which belongs at `gva`, where nothing is yet.
+ */
 function mapNeighbours(
   k: Kernel,
   vma: Vma,

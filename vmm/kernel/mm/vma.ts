@@ -4,7 +4,8 @@
 // Invariants: vmas are sorted by start, page-aligned and disjoint; slots from `length` on are null.
 // Each mapping of an inode is in that inode's list (Inode.firstVma) and holds one reference of the
 // inode and of its dentry. mm.mappedBytes is the sum of all.
-// Binary searches read the records' words directly: a view per probe would cost more than the search.
+// Binary searches read the records' words directly: a view per probe would cost more than the
+// search.
 import { ENOMEM } from '../../abi/errno.ts';
 import { MAX_MAP_COUNT } from '../../abi/limits.ts';
 import type { Kernel } from '../kernel.ts';
@@ -47,7 +48,9 @@ export function vmaAt(mm: Mm, index: number): Vma {
   return mm.vmas.get(index) as Vma;
 }
 
-/** Index of the first mapping that ends above `gva` (Linux: find_vma); length when there is none. */
+/**
+ * Index of the first mapping that ends above `gva` (Linux: find_vma); length when there is none.
+ */
 export function findIndex(mm: Mm, gva: number): number {
   const { vmas } = mm;
   const slots = (vmas.address >> 2) + SLOTS;
@@ -116,7 +119,9 @@ function insertAt(k: Kernel, mm: Mm, index: number, fields: VmaFields): Vma {
   return vma;
 }
 
-/** Removes the mappings [from, to) from the table and frees them. Their pages are unmapped already. */
+/**
+ * Removes the mappings [from, to) from the table and frees them. Their pages are unmapped already.
+ */
 export function removeVmas(k: Kernel, mm: Mm, from: number, to: number): void {
   if (from >= to) return;
   const { vmas } = mm;
@@ -207,7 +212,8 @@ function tryMerge(k: Kernel, mm: Mm, index: number): boolean {
   if (low.prot !== high.prot || low.flags !== high.flags || low.role !== high.role) return false;
   if (low.maxProt !== high.maxProt || low.advice !== high.advice) return false;
   if (low.inode !== high.inode || low.dentry !== high.dentry) return false;
-  if (low.inode !== null && low.fileOffset + (low.end - low.start) !== high.fileOffset) return false;
+  const offset = low.fileOffset + (low.end - low.start);
+  if (low.inode !== null && offset !== high.fileOffset) return false;
   const { end } = high;
   removeVmas(k, mm, index + 1, index + 2);
   mm.mappedBytes += end - low.end;

@@ -1,7 +1,8 @@
 // An address space: mappings (Vma) over page tables in the sandbox's table window.
 //
 // Anonymous memory has no record of its own: its frame is found through the page table entry, which
-// owns it. A file's frames belong to the inode's page cache; entries that map them carry PTE_SHARED.
+// owns it. A file's frames belong to the inode's page cache; entries that map them carry
+// PTE_SHARED.
 import { type Table, tableKind } from '../state/containers.ts';
 import { KIND } from '../state/kinds.ts';
 import { fMust, fNum, fRef, fU32, fU8, kind, type Kind, type Rec } from '../state/record.ts';
@@ -78,11 +79,15 @@ export interface Vma extends Rec {
   /** MAP_SHARED or MAP_PRIVATE, with MAP_GROWSDOWN, MAP_NORESERVE, MAP_LOCKED. */
   flags: number;
   role: number;
-  /** What mprotect may raise it to (a shared mapping of a read-only descriptor cannot be written). */
+  /**
+   * What mprotect may raise it to (a shared mapping of a read-only descriptor cannot be written).
+   */
   maxProt: number;
   /** ADVICE_* bits. */
   advice: number;
-  /** Mapped file, or the hidden inode behind shared anonymous memory; null for private anonymous. */
+  /**
+   * Mapped file, or the hidden inode behind shared anonymous memory; null for private anonymous.
+   */
   inode: Inode | null;
   /** Its name, for /proc/self/maps. */
   dentry: Dentry | null;

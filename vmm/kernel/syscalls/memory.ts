@@ -1,5 +1,5 @@
-// mmap(2), munmap(2), mprotect(2), mremap(2), madvise(2), brk(2), mincore(2), msync(2), mlock(2) and
-// its family, membarrier(2).
+// mmap(2), munmap(2), mprotect(2), mremap(2), madvise(2), brk(2), mincore(2), msync(2), mlock(2)
+// and its family, membarrier(2).
 import {
   EACCES, EBADF, EBUSY, EFAULT, EINVAL, ENODEV, ENOMEM, ENOSYS, EOPNOTSUPP, EPERM,
 } from '../../abi/errno.ts';
@@ -72,7 +72,9 @@ function mapAnonymous(
   return mapRegion(k, { gva, bytes, prot, flags });
 }
 
-/** What the descriptor allows, in do_mmap's order: the PROT_* that mprotect may reach, or -errno. */
+/**
+ * What the descriptor allows, in do_mmap's order: the PROT_* that mprotect may reach, or -errno.
+ */
 function checkFile(file: File, prot: number, flags: number): number {
   const access = file.flags & O_ACCMODE;
   const type = flags & MAP_TYPE;
@@ -278,7 +280,7 @@ function membarrier(k: Kernel, _task: Task, a: Args): number {
 }
 
 export const memoryCalls: Family = {
-  mmap: partial(mmap, 'MAP_HUGETLB is ENOMEM, MAP_SYNC is EOPNOTSUPP; guest memory is never swapped.'),
+  mmap: partial(mmap, 'MAP_HUGETLB is ENOMEM, MAP_SYNC is EOPNOTSUPP.'),
   munmap: full(munmap),
   mprotect: full(mprotect),
   mremap: full(mremap),

@@ -13,7 +13,9 @@ const test = suite('kernel/mm/advise');
 const PAGE = 4096;
 const BASE = 0x1000_0000;
 
-function anon(t: TestKernel, pages: number, prot: number = 3, type: number = mman.MAP_PRIVATE): void {
+function anon(
+  t: TestKernel, pages: number, prot: number = 3, type: number = mman.MAP_PRIVATE,
+): void {
   const flags = type | mman.MAP_ANONYMOUS | mman.MAP_FIXED;
   mapRegion(t.k, { gva: BASE, bytes: pages * PAGE, prot, flags });
 }

@@ -22,7 +22,9 @@ const test = suite('kernel/mm/map');
 const PAGE = 4096;
 const ANON: number = MAP_PRIVATE | MAP_ANONYMOUS;
 
-function anon(t: TestKernel, gva: number, pages: number, prot: number = 3, flags: number = 0): number {
+function anon(
+  t: TestKernel, gva: number, pages: number, prot: number = 3, flags: number = 0,
+): number {
   return mapRegion(t.k, { gva, bytes: pages * PAGE, prot, flags: ANON | flags });
 }
 
@@ -181,7 +183,8 @@ test('unmapRegion() gives frames, references and mappings back', () => {
   const t = makeTestKernel({ lower: { f: pattern(8) } });
   const inode = lowerInode(t, 'f');
   const at = mapRegion(t.k, { gva: 0, bytes: 8 * PAGE, prot: 3, flags: MAP_PRIVATE, inode });
-  const shared = mapRegion(t.k, { gva: 0, bytes: 8 * PAGE, prot: 3, flags: MAP_SHARED | MAP_ANONYMOUS });
+  const flags = MAP_SHARED | MAP_ANONYMOUS;
+  const shared = mapRegion(t.k, { gva: 0, bytes: 8 * PAGE, prot: 3, flags });
   copyOut(t.k, at, new Uint8Array(3 * PAGE).fill(9));
   copyOut(t.k, shared, new Uint8Array(3 * PAGE).fill(9));
   assert.ok(t.k.frames.used >= 6);
@@ -208,7 +211,7 @@ test('protectRegion() keeps the content of pages through PROT_NONE', () => {
   t.close();
 });
 
-test('protectRegion() reports pages that lose permission after they gained some while in use', () => {
+test('protectRegion() remembers that a page is in use when it gains permission', () => {
   const t = makeTestKernel();
   const cpu = new GuestCpu(t);
   const at = anon(t, 0, 1, 1);

@@ -1,5 +1,5 @@
-// The memory system calls: every row of the tables was seen on Linux 6.18 (a C program made the same
-// calls as root; only mmap_min_addr differs, which root may ignore there).
+// The memory system calls: every row of the tables was seen on Linux 6.18 (a C program made the
+// same calls as root; only mmap_min_addr differs, which root may ignore there).
 import { assert, suite } from '../../../harness.ts';
 import { call } from '../../../helpers/call.ts';
 import { makeTestKernel, type TestKernel } from '../../../helpers/kernel.ts';
@@ -34,7 +34,9 @@ function start(): TestKernel {
   return t;
 }
 
-function expectRows(rows: readonly Row[], prepare: (t: TestKernel) => void = () => undefined): void {
+function expectRows(
+  rows: readonly Row[], prepare: (t: TestKernel) => void = () => undefined,
+): void {
   for (const [name, wanted, ...args] of rows) {
     const t = start();
     prepare(t);
@@ -72,9 +74,12 @@ test('mmap() of anonymous memory checks as Linux does', () => {
 function openAll(t: TestKernel): void {
   const inode = lowerInode(t, 'f');
   for (const flags of [O_RDONLY, O_WRONLY, O_RDWR]) openInode(t, inode, flags);
-  const kinds: [number, number][] = [[FILE_PATH, O_PATH], [FILE_PIPE, O_RDONLY], [FILE_DEVICE, O_RDWR]];
+  const kinds: [number, number][] = [
+    [FILE_PATH, O_PATH], [FILE_PIPE, O_RDONLY], [FILE_DEVICE, O_RDWR],
+  ];
   for (const [kind, flags] of kinds) {
-    const file = getFile(t.task, openInode(t, kind === FILE_DEVICE ? device(t, 0x103) : inode, flags));
+    const opened = kind === FILE_DEVICE ? device(t, 0x103) : inode;
+    const file = getFile(t.task, openInode(t, opened, flags));
     if (file !== null) file.kind = kind;
   }
   const zero = getFile(t.task, openInode(t, device(t, 0x105), O_RDWR));
@@ -274,7 +279,9 @@ test('membarrier() works once it is registered', () => {
 test('no arguments of a memory call make the kernel throw', () => {
   const t = start();
   openAll(t);
-  const values = [0, 1, -1, 4096, B, B + 1, B + PAGE, HOLE, 2 ** 47, 2 ** 53, 1n << 63n, -4096, 3, 0x22, 0x32];
+  const values = [
+    0, 1, -1, 4096, B, B + 1, B + PAGE, HOLE, 2 ** 47, 2 ** 53, 1n << 63n, -4096, 3, 0x22, 0x32,
+  ];
   let seed = 7;
   const pick = (): number | bigint => {
     seed = (Math.imul(seed, 1103515245) + 12345) >>> 0;

@@ -1,5 +1,5 @@
-// A model of an address space that is too simple to be wrong: an array of pages, each with its bytes or
-// the file it shows. The random test does everything twice, here and in the kernel.
+// A model of an address space that is too simple to be wrong: an array of pages, each with its
+// bytes or the file it shows. The random test does everything twice, here and in the kernel.
 import { MAP_SHARED, PROT_WRITE } from '../../../../vmm/abi/mman.ts';
 
 export const PAGE = 4096;

@@ -22,6 +22,7 @@ import { lowerInode, pattern } from './files.ts';
 const test = suite('kernel/mm/page-cache');
 const PAGE = 4096;
 const BASE = 0x1000_0000;
+const ANON: number = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
 
 function read(t: TestKernel, inode: Inode, offset: number, count: number): Uint8Array {
   const buffer = new Uint8Array(count);
@@ -120,7 +121,7 @@ test('readFilePages() and writeFilePages() say EFAULT for a bad address, or move
   assert.is(readFilePages(t.k, inode, 0, userBuffer(t.k, 0x5000, 10)), -EFAULT);
   assert.is(writeFilePages(t.k, inode, 0, userBuffer(t.k, 0x5000, 10)), -EFAULT);
   assert.is(writeFilePages(t.k, inode, 10 * PAGE, userBuffer(t.k, 0x5000, 10)), -EFAULT);
-  mapRegion(t.k, { gva: BASE, bytes: PAGE, prot: 3, flags: MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED });
+  mapRegion(t.k, { gva: BASE, bytes: PAGE, prot: 3, flags: ANON });
   assert.is(readFilePages(t.k, inode, 0, userBuffer(t.k, BASE, 3 * PAGE)), PAGE);
   assert.is(writeFilePages(t.k, inode, 0, userBuffer(t.k, BASE + 10, PAGE)), PAGE - 10);
   assert.is(inode.bytes, 4 * PAGE);
@@ -212,7 +213,7 @@ test('pages of an image are read from it, and copied when they are written', () 
 test('read(2) into memory that was never touched fills it', () => {
   const t = makeTestKernel({ lower: { f: pattern(40) } });
   const inode = lowerInode(t, 'f');
-  mapRegion(t.k, { gva: BASE, bytes: 64 * PAGE, prot: 3, flags: MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED });
+  mapRegion(t.k, { gva: BASE, bytes: 64 * PAGE, prot: 3, flags: ANON });
   assert.is(readFilePages(t.k, inode, 100, userBuffer(t.k, BASE + 50, 1 << 20)), 40 * PAGE - 100);
   const back = new Uint8Array(40 * PAGE - 100);
   copyIn(t.k, BASE + 50, back);

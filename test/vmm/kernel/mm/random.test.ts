@@ -1,5 +1,5 @@
-// Random sequences of mapping calls, guest accesses, kernel accesses and file writes against a model,
-// on a CPU that keeps stale translations. All invariants are checked after every step.
+// Random sequences of mapping calls, guest accesses, kernel accesses and file writes against a
+// model, on a CPU that keeps stale translations. All invariants are checked after every step.
 import { assert, type Random, seededRandom, suite } from '../../../harness.ts';
 import { GuestCpu } from '../../../helpers/guest-cpu.ts';
 import { makeTestKernel, type TestKernel } from '../../../helpers/kernel.ts';
@@ -12,7 +12,9 @@ import { adviseRange } from '../../../../vmm/kernel/mm/advise.ts';
 import { checkMm } from '../../../../vmm/kernel/mm/check.ts';
 import type { FaultResult } from '../../../../vmm/kernel/mm/fault.ts';
 import { mapRegion, protectRegion, unmapRegion } from '../../../../vmm/kernel/mm/map.ts';
-import { readFilePages, truncatePages, writeFilePages } from '../../../../vmm/kernel/mm/page-cache.ts';
+import {
+  readFilePages, truncatePages, writeFilePages,
+} from '../../../../vmm/kernel/mm/page-cache.ts';
 import { remapRegion } from '../../../../vmm/kernel/mm/remap.ts';
 import { copyIn, copyOut } from '../../../../vmm/kernel/mm/user-memory.ts';
 import { FS_OVERLAY, type Inode } from '../../../../vmm/kernel/records/vfs.ts';
@@ -64,7 +66,8 @@ function start(seed: number, bankFrames: number): Run {
   const random = seededRandom(seed);
   const fixed = random.bytes(10 * PAGE + 123);
   const changing = random.bytes(8 * PAGE + 77);
-  const t = makeTestKernel({ lower: { fixed, changing }, bankFrames, baseFrames: 16384, tables: 64 });
+  const lower = { fixed, changing };
+  const t = makeTestKernel({ lower, bankFrames, baseFrames: 16384, tables: 64 });
   return {
     t, random,
     cpu: new GuestCpu(t),
@@ -111,7 +114,8 @@ function map(run: Run): void {
   const maxProt = open === run.fixed && isShared ? 5 : 7;
   const wanted = prot & maxProt;
   const from = open === null ? 0 : random.int(0, 12);
-  const flags = MAP_FIXED | (isShared ? MAP_SHARED : MAP_PRIVATE) | (open === null ? MAP_ANONYMOUS : 0);
+  const type = isShared ? MAP_SHARED : MAP_PRIVATE;
+  const flags = MAP_FIXED | type | (open === null ? MAP_ANONYMOUS : 0);
   const at = mapRegion(t.k, {
     gva, bytes, prot: wanted, flags, inode: open?.inode ?? null, fileOffset: from * PAGE, maxProt,
   });
@@ -188,11 +192,15 @@ function pickOffset(random: Random): number {
   return random.bool(0.7) ? random.int(0, 3) : random.int(0, PAGE - 1);
 }
 
+function expectFull(run: Run): void {
+  assert.ok(run.t.k.frames.available < 8, 'out of memory with memory left');
+}
+
 function beginWrite(run: Run): void {
   const page = pickPage(run);
   const verdict = run.model.verdict(page, true);
   const result = run.cpu.beginWrite(BASE + page * PAGE);
-  if (isOom(result)) return assert.ok(run.t.k.frames.available < 8, 'out of memory with memory left');
+  if (isOom(result)) return expectFull(run);
   if (verdict === 'ok') assert.is(result, null);
   else expectFault(result, verdict);
 }
@@ -206,7 +214,7 @@ function accessByGuest(run: Run): void {
   const verdict = model.verdict(page, forWrite);
   const value = random.int(1, 255);
   const result = forWrite ? cpu.write(gva, value) : cpu.read(gva);
-  if (isOom(result)) return assert.ok(run.t.k.frames.available < 8, 'out of memory with memory left');
+  if (isOom(result)) return expectFull(run);
   if (verdict !== 'ok') return expectFault(result, verdict);
   if (forWrite) {
     assert.is(result, null);
@@ -229,7 +237,7 @@ function accessByKernel(run: Run): void {
     const page = Math.floor((at + done) / PAGE);
     const offset = (at + done) % PAGE;
     if (forWrite) model.write(page, offset, wanted[done] as number);
-    else if (buffer[done] !== model.read(page, offset)) assert.unreachable(`copyIn at ${at + done}`);
+    else assert.is(buffer[done], model.read(page, offset), `byte ${at + done}`);
   }
   if (moved === buffer.length) return;
   const page = Math.floor((at + moved) / PAGE);

@@ -25,7 +25,8 @@ function anon(t: TestKernel, page: number, pages: number, type: number = MAP_PRI
 }
 
 function remap(
-  t: TestKernel, page: number, oldPages: number, newPages: number, flags: number, newGva: number = 0,
+  t: TestKernel, page: number, oldPages: number, newPages: number, flags: number,
+  newGva: number = 0,
 ): number {
   const result = remapRegion(t.k, {
     gva: BASE + page * PAGE, oldBytes: oldPages * PAGE, newBytes: newPages * PAGE, flags, newGva,
@@ -47,7 +48,7 @@ test('remapRegion() shrinks in place and grows in place while there is room', ()
   t.close();
 });
 
-test('remapRegion() says ENOMEM when it may not move, and moves with the content when it may', () => {
+test('remapRegion() moves with the content, or says ENOMEM when it may not move', () => {
   const t = makeTestKernel();
   const cpu = new GuestCpu(t);
   anon(t, 0, 4);

@@ -3,7 +3,9 @@ import { makeTestKernel } from '../../../helpers/kernel.ts';
 import {
   entryAt, frameOf, pfnAt, pfnOf, PTE_A, PTE_D, PTE_P, PTE_RW, PTE_US, setEntry,
 } from '../../../../vmm/kernel/mm/pte.ts';
-import { findEntry, makeEntry, reportStale, visitPresent } from '../../../../vmm/kernel/mm/tables.ts';
+import {
+  findEntry, makeEntry, reportStale, visitPresent,
+} from '../../../../vmm/kernel/mm/tables.ts';
 import { BASE_FRAME } from '../../../../vmm/kernel/ports.ts';
 import { u32 } from '../../../../vmm/kernel/state/memory.ts';
 
@@ -72,7 +74,9 @@ test('setEntry() and pfnAt() keep page numbers beyond 32 bits', () => {
 test('pfnOf() and frameOf() map bank and base frames, and nothing else', () => {
   const t = makeTestKernel({ bankFrames: 64, baseFrames: 8 });
   const { frames } = t.k.ports;
-  for (const id of [1, 63, BASE_FRAME, BASE_FRAME + 7]) assert.is(frameOf(frames, pfnOf(frames, id)), id);
+  for (const id of [1, 63, BASE_FRAME, BASE_FRAME + 7]) {
+    assert.is(frameOf(frames, pfnOf(frames, id)), id);
+  }
   assert.is(frameOf(frames, frames.bankPfn), 0, 'frame 0 is never used');
   assert.is(frameOf(frames, frames.bankPfn + 64), 0);
   assert.is(frameOf(frames, frames.basePfn + 8), 0);
