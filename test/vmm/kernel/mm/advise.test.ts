@@ -1,3 +1,4 @@
+// madvise(2) and mincore(2): what is dropped, what is remembered, what is refused.
 import { assert, suite } from '../../../harness.ts';
 import { GuestCpu } from '../../../helpers/guest-cpu.ts';
 import { makeTestKernel, type TestKernel } from '../../../helpers/kernel.ts';

@@ -1,3 +1,4 @@
+// Page faults: verdicts, windows, stacks, files, what a restore leaves, and no stale translation.
 import { assert, suite } from '../../../harness.ts';
 import { GuestCpu } from '../../../helpers/guest-cpu.ts';
 import { makeTestKernel, type TestKernel } from '../../../helpers/kernel.ts';

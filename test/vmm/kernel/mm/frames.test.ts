@@ -1,3 +1,4 @@
+// The frame allocator: zeroed frames, runs, limits.
 import { assert, suite } from '../../../harness.ts';
 import { makeTestKernel } from '../../../helpers/kernel.ts';
 import { allocFrame, allocRun, freeFrame } from '../../../../vmm/kernel/mm/frames.ts';

@@ -1,3 +1,4 @@
+// Where mappings go, what they replace, how they are cut and joined, limits, brk.
 import { assert, suite } from '../../../harness.ts';
 import { GuestCpu } from '../../../helpers/guest-cpu.ts';
 import { makeTestKernel, type TestKernel } from '../../../helpers/kernel.ts';

@@ -1,3 +1,4 @@
+// File content through the page cache: reading, writing, truncating, holes, images.
 import { assert, suite } from '../../../harness.ts';
 import { GuestCpu } from '../../../helpers/guest-cpu.ts';
 import { makeTestKernel, type TestKernel } from '../../../helpers/kernel.ts';

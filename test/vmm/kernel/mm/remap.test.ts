@@ -1,3 +1,4 @@
+// mremap(2): growing, shrinking, moving, and what goes with a mapping.
 import { assert, suite } from '../../../harness.ts';
 import { GuestCpu } from '../../../helpers/guest-cpu.ts';
 import { makeTestKernel, type TestKernel } from '../../../helpers/kernel.ts';

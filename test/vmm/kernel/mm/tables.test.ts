@@ -1,3 +1,4 @@
+// Page tables and entries: walks, page numbers, reports of stale entries.
 import { assert, suite } from '../../../harness.ts';
 import { makeTestKernel } from '../../../helpers/kernel.ts';
 import {
