@@ -1,7 +1,7 @@
 import { assert, type Random, seededRandom, suite } from '../../../harness.ts';
 import { lowerFile, type LowerTree } from '../../../helpers/lower-tree.ts';
 import { Flock } from '../../../../vmm/abi/struct-file.ts';
-import { checkRefs } from './check-refs.ts';
+import { checkVfs } from '../../../../vmm/kernel/vfs/check.ts';
 import { type Argument, makeGuest } from './guest.ts';
 import { dumpTree, GuestSide, HostSide, type Side } from './host-oracle.ts';
 
@@ -66,7 +66,7 @@ class Both {
 
   end(): void {
     assert.is(dumpTree(this.guest), dumpTree(this.host));
-    assert.equal(checkRefs(this.guest.guest.k), []);
+    checkVfs(this.guest.guest.k);
     this.host.close();
     this.guest.close();
   }
@@ -304,7 +304,7 @@ test('an unlinked file lives until its last descriptor is closed', () => {
   assert.is(g.call('lseek', fd, 0, 0), 0);
   assert.is(g.text(fd), 'still heremore');
   g.call('close', fd);
-  assert.equal(checkRefs(g.k), []);
+  checkVfs(g.k);
   g.close();
 });
 
@@ -321,7 +321,7 @@ test('O_TMPFILE makes a file without a name, which linkat() can give one', () =>
   assert.is(g.try('linkat', -100, `/proc/self/fd/${once}`, -100, '/tmp/no', 0x400), 'ENOENT');
   g.call('close', fd);
   g.call('close', once);
-  assert.equal(checkRefs(g.k), []);
+  checkVfs(g.k);
   g.close();
 });
 
