@@ -23,20 +23,46 @@ export interface RunningGuest {
 const passedOn = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const;
 const insistent: readonly string[] = ['SIGINT', 'SIGTERM'];
 
-/** Passes this process's signals on to the guest; returns how to stop that. */
-export function forwardSignals(guest: Pick<RunningGuest, 'kill'>): () => void {
-  let isAsked = false;
-  const handlers = passedOn.map((signal) => {
-    const handler = (): void => {
-      guest.kill(isAsked && insistent.includes(signal) ? 'SIGKILL' : signal);
-      if (insistent.includes(signal)) isAsked = true;
-    };
-    process.on(signal, handler);
-    return { signal, handler };
-  });
-  return () => {
-    for (const { signal, handler } of handlers) process.off(signal, handler);
-  };
+/**
+ * Catches this process's signals and passes them on to a guest, which may come later: a guest
+ * that has just printed its first line may be sent a signal for it at once.
+ */
+export class SignalRelay {
+  readonly #handlers: { signal: string; handler: () => void }[];
+  #guest: Pick<RunningGuest, 'kill'> | null = null;
+  #waiting: string[] = [];
+  #isAsked: boolean = false;
+
+  constructor() {
+    this.#handlers = passedOn.map((signal) => {
+      const handler = (): void => this.#take(signal);
+      process.on(signal, handler);
+      return { signal, handler };
+    });
+  }
+
+  /** From now on signals go to `guest`; those that came before it go first. */
+  connect(guest: Pick<RunningGuest, 'kill'>): void {
+    this.#guest = guest;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const signal of waiting) this.#take(signal);
+  }
+
+  /** Signals do again what they did before. */
+  stop(): void {
+    for (const { signal, handler } of this.#handlers) process.off(signal, handler);
+  }
+
+  #take(signal: string): void {
+    if (this.#guest === null) {
+      this.#waiting.push(signal);
+      return;
+    }
+    const isInsistent = insistent.includes(signal);
+    this.#guest.kill(this.#isAsked && isInsistent ? 'SIGKILL' : signal);
+    if (isInsistent) this.#isAsked = true;
+  }
 }
 
 /** Writes `--report FILE`. @throws CommandError */
@@ -62,20 +88,25 @@ export function concludeStatus(status: Status, args: Arguments, output: Output):
   return status.code;
 }
 
-/** Waits for a guest's end. Ownership: closes the guest. */
+/** Starts a guest and waits for its end. Ownership: closes the guest. */
 export async function superviseGuest(
-  guest: RunningGuest, args: Arguments, output: Output, tracing: Tracing,
+  start: () => Promise<RunningGuest>, args: Arguments, output: Output, tracing: Tracing,
 ): Promise<number> {
-  const stop = forwardSignals(guest);
+  const relay = new SignalRelay();
   try {
-    const status = await guest.status;
-    tracing.finish();
-    const path = args.text('report');
-    if (path !== undefined) writeReport(path, guest.report());
-    return concludeStatus(status, args, output);
+    const guest = await start();
+    try {
+      relay.connect(guest);
+      const status = await guest.status;
+      tracing.finish();
+      const path = args.text('report');
+      if (path !== undefined) writeReport(path, guest.report());
+      return concludeStatus(status, args, output);
+    } finally {
+      await guest.close();
+    }
   } finally {
-    stop();
-    await guest.close();
+    relay.stop();
   }
 }
 

@@ -12,7 +12,7 @@ export const command: Command = async ({ args, output }) => {
   const rootfs = parseRootfs(args, process.cwd());
   const tracing = makeTracing(
     { lines: args.has('strace'), summary: args.has('strace-summary') }, output);
-  const sandbox = await Sandbox.boot(args.operands[0] as string, {
+  const start = (): Promise<Sandbox> => Sandbox.boot(args.operands[0] as string, {
     ...parseLimits(args),
     ...(rootfs === undefined ? {} : { rootfs }),
     verify: args.has('verify'),
@@ -22,5 +22,5 @@ export const command: Command = async ({ args, output }) => {
     onEvent: noteEvent(args, output),
     ...(tracing.strace === undefined ? {} : { strace: tracing.strace }),
   });
-  return await superviseGuest(sandbox, args, output, tracing);
+  return await superviseGuest(start, args, output, tracing);
 };

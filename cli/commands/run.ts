@@ -10,7 +10,7 @@ export const command: Command = async ({ args, output, env }) => {
   const program = parseProgram(args, readSurroundings(env, output));
   const tracing = makeTracing(
     { lines: args.has('strace'), summary: args.has('strace-summary') }, output);
-  const sandbox = await Sandbox.run({
+  const start = (): Promise<Sandbox> => Sandbox.run({
     ...program,
     stdin: 'inherit',
     stdout: 'inherit',
@@ -18,5 +18,5 @@ export const command: Command = async ({ args, output, env }) => {
     onEvent: noteEvent(args, output),
     ...(tracing.strace === undefined ? {} : { strace: tracing.strace }),
   });
-  return await superviseGuest(sandbox, args, output, tracing);
+  return await superviseGuest(start, args, output, tracing);
 };

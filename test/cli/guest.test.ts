@@ -3,7 +3,7 @@
 import process from 'node:process';
 import { parseArguments } from '../../cli/args.ts';
 import { CommandError } from '../../cli/errors.ts';
-import { concludeStatus, forwardSignals } from '../../cli/guest.ts';
+import { concludeStatus, SignalRelay } from '../../cli/guest.ts';
 import { Output } from '../../cli/output.ts';
 import type { Status } from '../../vmm/options.ts';
 import { assert, suite } from '../harness.ts';
@@ -25,14 +25,16 @@ test('concludeStatus() gives the exit codes that are documented', () => {
   assert.throws(() => conclude({ reason: 'failed', message: 'KVM is gone.' }), CommandError);
 });
 
-test('forwardSignals() passes signals on and makes the second SIGINT a SIGKILL', () => {
+test('SignalRelay passes signals on and makes the second SIGINT a SIGKILL', () => {
   const sent: unknown[] = [];
-  const stop = forwardSignals({ kill: (signal) => sent.push(signal) });
+  const relay = new SignalRelay();
   process.emit('SIGUSR1', 'SIGUSR1');
+  assert.equal(sent, [], 'there is no guest yet');
+  relay.connect({ kill: (signal) => sent.push(signal) });
   process.emit('SIGINT', 'SIGINT');
   process.emit('SIGHUP', 'SIGHUP');
   process.emit('SIGINT', 'SIGINT');
-  stop();
+  relay.stop();
   assert.equal(sent, ['SIGUSR1', 'SIGINT', 'SIGHUP', 'SIGKILL']);
   assert.is(process.listenerCount('SIGUSR2'), 0);
 });
