@@ -29,6 +29,12 @@ export type OnChecked = (doneBytes: number, totalBytes: number) => void;
 /** Frames are hashed in pieces of this size. */
 const PIECE_BYTES = 4 * 1024 * 1024;
 
+/** A finding as the error that a boot would throw. */
+interface Problem {
+  where: string;
+  error: CfiError | ImageError;
+}
+
 /**
  * Checks an image; an empty list says that it is good.
  * @param onChecked told how far it has come
@@ -37,52 +43,59 @@ const PIECE_BYTES = 4 * 1024 * 1024;
 export async function checkImageFile(
   path: string, onChecked: OnChecked = () => undefined,
 ): Promise<Finding[]> {
+  const problems = await findProblems(path, onChecked);
+  return problems.map(({ where, error: { code, message } }) => ({ where, code, message }));
+}
+
+/** The same check for `boot --verify`. @throws CfiError, ImageError for the first finding */
+export async function requireGoodImage(path: string): Promise<void> {
+  const [first] = await findProblems(path, () => undefined);
+  if (first !== undefined) throw first.error;
+}
+
+async function findProblems(path: string, onChecked: OnChecked): Promise<Problem[]> {
   let file: ImageFile;
   try {
     file = new ImageFile(path);
   } catch (error) {
-    if (error instanceof CfiError) return [findingOf('header', error)];
+    if (error instanceof CfiError) return [{ where: 'header', error }];
     throw error;
   }
   try {
-    const findings = await checkBytes(file, onChecked);
+    const problems = await checkBytes(file, onChecked);
     // What a digest refuses needs no closer look; wrong frames do not concern the structure.
-    if (findings.some(({ where }) => where !== 'frames' && where !== 'padding')) return findings;
-    return [...findings, ...checkRecords(file), ...checkStructure(path)];
+    if (problems.some(({ where }) => where !== 'frames' && where !== 'padding')) return problems;
+    return [...problems, ...checkRecords(file), ...checkStructure(path)];
   } finally {
     file.close();
   }
 }
 
-function findingOf(where: string, error: CfiError | ImageError): Finding {
-  return { where, code: error.code, message: error.message };
-}
-
-/** The findings of a check that throws. */
-function collect(where: string, check: () => void): Finding[] {
+/** The problem of a check that throws. */
+function collect(where: string, check: () => void): Problem[] {
   try {
     check();
     return [];
   } catch (error) {
-    if (error instanceof CfiError || error instanceof ImageError) return [findingOf(where, error)];
+    if (error instanceof CfiError || error instanceof ImageError) return [{ where, error }];
     throw error;
   }
 }
 
-async function checkBytes(file: ImageFile, onChecked: OnChecked): Promise<Finding[]> {
+async function checkBytes(file: ImageFile, onChecked: OnChecked): Promise<Problem[]> {
   const { header } = file;
-  const findings: Finding[] = [];
+  const problems: Problem[] = [];
   for (const section of header.sections) {
     const digest = await hashSection(file, section, onChecked);
-    findings.push(...collect(section.kind, () => {
+    problems.push(...collect(section.kind, () => {
       checkSectionDigest(section.kind, digest, header);
       if (section.kind === 'io') decodeIoTable(file.readSection('io'));
     }));
   }
   for (const { off, bytes } of listPadding(header, file.headerEnd)) {
-    findings.push(...collect('padding', () => verifyPadding(file.read(off, bytes))));
+    problems.push(...collect('padding', () => verifyPadding(file.read(off, bytes))));
   }
-  return findings;
+  return problems;
 }
 
 /** Order: gives the event loop a turn after each piece. */
@@ -123,7 +136,7 @@ export function* walkRecords(objects: Uint8Array): Generator<RecordHeader> {
 }
 
 /** What the header says about the records, compared with them. */
-function checkRecords(file: ImageFile): Finding[] {
+function checkRecords(file: ImageFile): Problem[] {
   const { root, count } = file.header.objects;
   let found = 0;
   let rootKind = 0;
@@ -143,6 +156,6 @@ function checkRecords(file: ImageFile): Finding[] {
 }
 
 /** Records, relations and page tables, as before a first boot. */
-function checkStructure(path: string): Finding[] {
+function checkStructure(path: string): Problem[] {
   return collect('structure', () => closeImage(openImage(path)));
 }

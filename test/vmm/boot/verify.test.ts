@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { CfiSectionKind } from '../../../formats/cfi/header.ts';
-import { checkImageFile } from '../../../vmm/boot/verify.ts';
+import { checkImageFile, requireGoodImage } from '../../../vmm/boot/verify.ts';
 import type { Finding } from '../../../vmm/boot/verify.ts';
 import { assert, seededRandom, suite } from '../../harness.ts';
 import { makeImage } from '../../formats/cfi/sample.ts';
@@ -70,6 +70,11 @@ test('checkImageFile() finds a header that is damaged or cut', async () => {
 
 test('checkImageFile() rejects when there is no file', async () => {
   await assert.rejects(checkImageFile(join(directory, 'missing')), /does not exist/);
+});
+
+test('requireGoodImage() throws what was found first', async () => {
+  writeFileSync(path, flip(file.length - 4096));
+  await assert.rejects(requireGoodImage(path), /its frames section does not have its digest/);
 });
 
 test('checkImageFile() tells how far it has come', async () => {
