@@ -250,5 +250,5 @@ export const descriptorCalls: Family = {
   dup2: full(dup2),
   dup3: full(dup3),
   fcntl: partial(fcntl, 'No leases, no F_NOTIFY; SIGIO is never sent.'),
-  ioctl: partial(ioctl, 'Requests of terminals, pipes, sockets and files; other devices are absent.'),
+  ioctl: partial(ioctl, 'Requests of terminals, pipes, sockets and files only.'),
 };

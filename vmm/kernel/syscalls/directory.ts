@@ -1,5 +1,5 @@
-// Calls on names: getdents(2), getcwd(2), chdir(2), mkdir(2), rmdir(2), unlink(2), rename(2), link(2),
-// symlink(2), mknod(2), chroot(2), umask(2).
+// Calls on names: getdents(2), getcwd(2), chdir(2), mkdir(2), rmdir(2), unlink(2), rename(2),
+// link(2), symlink(2), mknod(2), chroot(2), umask(2).
 import {
   EBADF, EFAULT, EINVAL, ENOENT, ENOTDIR, EPERM, ERANGE, EXDEV,
 } from '../../abi/errno.ts';

@@ -1,5 +1,5 @@
-// Calls that change what a file says about itself (chmod, chown, utimes, truncate, fallocate, extended
-// attributes), and those about whole file systems (statfs, sync).
+// Calls that change what a file says about itself (chmod, chown, utimes, truncate, fallocate,
+// extended attributes), and those about whole file systems (statfs, sync).
 import {
   E2BIG, EBADF, EFAULT, EFBIG, EINVAL, EISDIR, ERANGE, ESPIPE,
 } from '../../abi/errno.ts';
@@ -11,8 +11,8 @@ import { XATTR_LIST_MAX, XATTR_SIZE_MAX } from '../../abi/limits.ts';
 import { SIGXFSZ } from '../../abi/signal.ts';
 import { S_ISDIR, S_ISREG, UTIME_NOW, UTIME_OMIT } from '../../abi/stat.ts';
 import {
-  OVERLAYFS_SUPER_MAGIC, PIPEFS_MAGIC, PROC_SUPER_MAGIC, ST_NODEV, ST_NOEXEC, ST_NOSUID, ST_RELATIME,
-  ST_VALID, SYSFS_MAGIC, TMPFS_MAGIC,
+  OVERLAYFS_SUPER_MAGIC, PIPEFS_MAGIC, PROC_SUPER_MAGIC, ST_NODEV, ST_NOEXEC, ST_NOSUID,
+  ST_RELATIME, ST_VALID, SYSFS_MAGIC, TMPFS_MAGIC,
 } from '../../abi/statfs.ts';
 import { Statfs } from '../../abi/struct-file.ts';
 import { readI64 } from '../../abi/layout.ts';
@@ -26,7 +26,8 @@ import {
 } from '../records/vfs.ts';
 import { makeInfo, sendSignalToTask } from '../signal/pending.ts';
 import {
-  allocateRange, changeMode, changeOwner, checkAllocation, changeTimes, type TimeChange, truncateInode,
+  allocateRange, changeMode, changeOwner, changeTimes, checkAllocation, type TimeChange,
+  truncateInode,
 } from '../vfs/attributes.ts';
 import { getFile, getRawFile } from '../vfs/file.ts';
 import { lookupAt, LOOKUP_FOLLOW, type Place } from '../vfs/lookup.ts';

@@ -1,7 +1,8 @@
-// read(2), write(2) and their vectored and positioned forms, lseek(2), sendfile(2), copy_file_range(2).
+// read(2), write(2) and their vectored and positioned forms, lseek(2), sendfile(2),
+// copy_file_range(2).
 //
-// File operations only try (vfs/file-ops.ts). Here a call waits on the file's queue and is executed again;
-// what a write has moved before it had to wait is in task.waitProgress.
+// File operations only try (vfs/file-ops.ts). Here a call waits on the file's queue and is executed
+// again; what a write has moved before it had to wait is in task.waitProgress.
 import {
   EAGAIN, EBADF, EFAULT, EFBIG, EINVAL, EISDIR, EOPNOTSUPP, EPIPE, ESPIPE, EXDEV,
 } from '../../abi/errno.ts';
@@ -364,7 +365,13 @@ function copyFileRange(k: Kernel, task: Task, a: Args): number {
 }
 
 /** Linux: generic_copy_file_checks. */
-function checkCopy(from: File, fromOffset: number, to: File, toOffset: number, bytes: number): number {
+function checkCopy(
+  from: File,
+  fromOffset: number,
+  to: File,
+  toOffset: number,
+  bytes: number,
+): number {
   if (from.kind === FILE_DIRECTORY || to.kind === FILE_DIRECTORY) return -EISDIR;
   const { inode: source } = from;
   const { inode: target } = to;

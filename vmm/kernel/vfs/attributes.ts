@@ -1,5 +1,5 @@
-// Changing what an inode says about itself: mode, owner, times, size. The change is kept in the inode,
-// whose dentry is pinned from then on, for it differs from the lower layer.
+// Changing what an inode says about itself: mode, owner, times, size. The change is kept in the
+// inode, whose dentry is pinned from then on, for it differs from the lower layer.
 import {
   EFBIG, EINVAL, EISDIR, ENODEV, ENOMEM, ENOSPC, EOPNOTSUPP, EPERM, ESPIPE, ETXTBSY,
 } from '../../abi/errno.ts';
@@ -66,7 +66,8 @@ export function changeOwner(
     const ownGroup = process.uid === inode.uid && (newGid === inode.gid || newGid === process.gid);
     if (newUid !== inode.uid || !ownGroup) return -EPERM;
   }
-  // Linux: chown clears set-user-ID and (with group execute) set-group-ID of anything but directories.
+  // Linux: chown clears set-user-ID and (with group execute) set-group-ID of anything but
+  // directories.
   if (!S_ISDIR(inode.mode)) {
     inode.mode &= ~S_ISUID;
     if ((inode.mode & 0o10) !== 0) inode.mode &= ~S_ISGID;
@@ -157,8 +158,8 @@ export function checkAllocation(mode: number): number {
 }
 
 /**
- * fallocate(2) on an open file. Preconditions: checkAllocation(mode) is 0, offset ≥ 0, bytes > 0, the
- * file is writable.
+ * fallocate(2) on an open file. Preconditions: checkAllocation(mode) is 0, offset ≥ 0, bytes > 0,
+ * the file is writable.
  */
 export function allocateRange(
   k: Kernel,

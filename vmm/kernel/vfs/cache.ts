@@ -1,5 +1,5 @@
-// What the file system keeps outside the records: indexes and host handles. All of it can be dropped at
-// any moment (`drop`) and is made again from the records and the lower file system.
+// What the file system keeps outside the records: indexes and host handles. All of it can be
+// dropped at any moment (`drop`) and is made again from the records and the lower file system.
 //
 //   children   directory dentry ─► name ─► dentry     (an index of the sibling lists)
 //   unused     dentries nobody holds that may be evicted, least recently used first

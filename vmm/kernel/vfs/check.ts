@@ -1,5 +1,6 @@
-// Asserts the invariants of the file system's records. For tests, and for images before their first run:
-// a forged list that leads back into itself would otherwise never end. Linear in the number of records.
+// Asserts the invariants of the file system's records. For tests, and for images before their first
+// run: a forged list that leads back into itself would otherwise never end. Linear in the number of
+// records.
 import { S_ISDIR } from '../../abi/stat.ts';
 import type { Kernel } from '../kernel.ts';
 import { FILE_BYTES_MOST } from '../mm/page-cache.ts';
@@ -23,7 +24,8 @@ function must(condition: boolean, what: string): void {
 }
 
 /**
- * Checks every dentry, inode, open file and descriptor table that can be reached from the root record.
+ * Checks every dentry, inode, open file and descriptor table that can be reached from the root
+ * record.
  * @throws VfsCorruptError at the first thing that is wrong
  */
 export function checkVfs(k: Kernel): void {
@@ -59,7 +61,8 @@ function checkTree(k: Kernel): ReadonlySet<Dentry> {
   for (const dentry of seen) {
     const { mounted } = dentry;
     if (mounted !== null) {
-      must(mounted.mountPoint === dentry && mounted.parent === null, `${nameOf(dentry)}: bad mount`);
+      const isMatched = mounted.mountPoint === dentry && mounted.parent === null;
+      must(isMatched, `${nameOf(dentry)}: bad mount`);
       must(!seen.has(mounted), `${nameOf(dentry)}: mounted twice`);
       seen.add(mounted);
     }
@@ -119,7 +122,8 @@ function checkInode(inode: Inode): void {
   if (inode.lowerPath === null) must(inode.lowerBytes === 0, `${name} has content from nowhere`);
   else must(inode.lowerPath.length <= 4096, `${name}: its path is too long`);
   if (inode.pages !== null) must(inode.bytes <= FILE_BYTES_MOST, `${name} is too large`);
-  for (const value of [inode.atimeSec, inode.mtimeSec, inode.ctimeSec, inode.lowerIno, inode.lowerDev]) {
+  const { atimeSec, mtimeSec, ctimeSec, lowerIno, lowerDev } = inode;
+  for (const value of [atimeSec, mtimeSec, ctimeSec, lowerIno, lowerDev]) {
     must(Number.isInteger(value), `${name} has a field that is no number`);
   }
   const seen: Set<Rec> = new Set();

@@ -1,6 +1,6 @@
-// One step down: the child of a directory by name, whichever file system the directory belongs to. A
-// name that is not in the records yet is asked of the lower layer (overlay) or of a generator (/proc,
-// /sys); what the lower layer does not have becomes a negative dentry.
+// One step down: the child of a directory by name, whichever file system the directory belongs to.
+// A name that is not in the records yet is asked of the lower layer (overlay) or of a generator
+// (/proc, /sys); what the lower layer does not have becomes a negative dentry.
 import { EIO, ENAMETOOLONG, ENOENT, ENOTDIR } from '../../abi/errno.ts';
 import { NAME_MAX } from '../../abi/limits.ts';
 import { S_IFREG, S_IFMT } from '../../abi/stat.ts';
@@ -16,8 +16,8 @@ import { generatedChild, isStillThere } from './proc/generated.ts';
 
 /**
  * The child `name` of `parent`.
- * @returns a dentry, negative (null inode) when the name is known not to exist; null when it does not
- * exist and no record says so; -errno when it cannot be told
+ * @returns a dentry, negative (null inode) when the name is known not to exist; null when it does
+ * not exist and no record says so; -errno when it cannot be told
  */
 export function lookupChild(
   k: Kernel,
@@ -55,7 +55,8 @@ function lookupLower(
     dentry.inLower = true;
     return dentry;
   }
-  // The host may have changed a directory into something else, or lost it: then there is no such name.
+  // The host may have changed a directory into something else, or lost it: then there is no such
+  // name.
   if (stat === -ENOENT || stat === -ENOTDIR) return makeDentry(k, parent, name, null);
   return stat < 0 ? stat : -EIO;
 }

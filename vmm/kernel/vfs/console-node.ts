@@ -1,5 +1,5 @@
-// Opening the console by name: /dev/tty and /dev/console when a stream is a terminal, and the standard
-// streams again through /dev/stdin or /proc/self/fd/N.
+// Opening the console by name: /dev/tty and /dev/console when a stream is a terminal, and the
+// standard streams again through /dev/stdin or /proc/self/fd/N.
 import { ENXIO } from '../../abi/errno.ts';
 import { O_ACCMODE, O_RDONLY } from '../../abi/fcntl.ts';
 import type { Kernel } from '../kernel.ts';

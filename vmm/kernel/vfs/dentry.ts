@@ -144,8 +144,8 @@ function freeDentry(k: Kernel, dentry: Dentry): void {
 }
 
 /**
- * Evicts unused dentries when there are too many, oldest first. Dentries found or made since the current
- * call began are the newest, so it cannot pull one away from under a path walk.
+ * Evicts unused dentries when there are too many, oldest first. Dentries found or made since the
+ * current call began are the newest, so it cannot pull one away from under a path walk.
  */
 export function trimDentries(k: Kernel, most: number = UNUSED_DENTRIES_MOST): void {
   const { unused } = k.vfs;

@@ -1,5 +1,5 @@
-// FILE_DEVICE: the character devices of /dev that need no state of their own. Which one a file is says
-// File.variant, taken from the inode's rdev at open.
+// FILE_DEVICE: the character devices of /dev that need no state of their own. Which one a file is
+// says File.variant, taken from the inode's rdev at open.
 import { EFAULT, EINVAL, ENOSPC, ENOTTY } from '../../abi/errno.ts';
 import { RNDGETENTCNT } from '../../abi/ioctl.ts';
 import type { Kernel } from '../kernel.ts';

@@ -1,8 +1,9 @@
 // FILE_DIRECTORY: listing both layers of a directory.
 //
-// The first getdents after open or rewind makes a list of the names (File.content), which then stays:
-// File.position and the d_off cookies are byte offsets in it, so seekdir works and nothing is told twice
-// or skipped when names come and go in between. Names that are gone by then are left out.
+// The first getdents after open or rewind makes a list of the names (File.content), which then
+// stays: File.position and the d_off cookies are byte offsets in it, so seekdir works and nothing
+// is told twice or skipped when names come and go in between. Names that are gone by then are left
+// out.
 //
 //   list entry   ino f64 | type u8 | name bytes u8 | name …
 import { EINVAL, EISDIR, ENOENT, ENOTDIR } from '../../abi/errno.ts';
@@ -117,7 +118,12 @@ function listOf(k: Kernel, file: File): Bytes | number {
  * getdents64(2) and getdents(2): fills `to` with as many entries as fit.
  * @returns bytes, 0 at the end; -EINVAL when not even one fits, -ENOENT for a removed directory
  */
-export function readEntries(k: Kernel, file: File, room: number, isOld: boolean): Uint8Array | number {
+export function readEntries(
+  k: Kernel,
+  file: File,
+  room: number,
+  isOld: boolean,
+): Uint8Array | number {
   const dir = file.dentry;
   if (file.kind !== FILE_DIRECTORY || dir === null) return -ENOTDIR;
   if (dir.deleted) return -ENOENT;

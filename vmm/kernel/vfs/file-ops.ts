@@ -1,5 +1,6 @@
-// What each kind of open file can do. The calls (syscalls/read-write.ts, poll.ts …) check descriptors,
-// block and restart; operations only try, and say -EAGAIN when they would have to wait.
+// What each kind of open file can do. The calls (syscalls/read-write.ts, poll.ts …) check
+// descriptors, block and restart; operations only try, and say -EAGAIN when they would have to
+// wait.
 import type { Kernel } from '../kernel.ts';
 import type { File } from '../records/vfs.ts';
 import type { Task, WaitQueue } from '../records/task.ts';
@@ -10,7 +11,9 @@ export interface IoBuffer {
   readonly remaining: number;
   /** Appends to the destination; returns bytes taken, fewer than given only at a bad address. */
   put(source: Uint8Array): number;
-  /** Fills `target` from the source; returns bytes given, fewer than asked only at a bad address. */
+  /**
+   * Fills `target` from the source; returns bytes given, fewer than asked only at a bad address.
+   */
   take(target: Uint8Array): number;
 }
 
@@ -38,7 +41,8 @@ const table: (FileOps | undefined)[] = [];
 
 /** Registers the operations of a file kind (records/vfs.ts FILE_*); once, at module load. */
 export function defineFileOps(fileKind: number, ops: FileOps): void {
-  if (table[fileKind] !== undefined) throw new Error(`file kind ${fileKind} has operations already`);
+  const isTaken = table[fileKind] !== undefined;
+  if (isTaken) throw new Error(`file kind ${fileKind} has operations already`);
   table[fileKind] = ops;
 }
 

@@ -1,7 +1,7 @@
 // Open file descriptions: making, holding, dropping, and finding the one behind a descriptor.
 //
-// Ownership: File.refs counts descriptors and kernel uses (a message that carries it). A file holds one
-// reference of its inode and of its dentry. The last drop releases everything.
+// Ownership: File.refs counts descriptors and kernel uses (a message that carries it). A file holds
+// one reference of its inode and of its dentry. The last drop releases everything.
 import type { Kernel } from '../kernel.ts';
 import { type Dentry, File, FILE_PATH, type Inode } from '../records/vfs.ts';
 import type { Task } from '../records/task.ts';

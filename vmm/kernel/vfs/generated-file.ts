@@ -1,5 +1,5 @@
-// FILE_GENERATED: files of /proc and /sys. The text is made at the first read and again by each read at
-// offset 0 (programs keep such files open and rewind them), and stays the same in between.
+// FILE_GENERATED: files of /proc and /sys. The text is made at the first read and again by each
+// read at offset 0 (programs keep such files open and rewind them), and stays the same in between.
 import { EFAULT, EINVAL, EIO } from '../../abi/errno.ts';
 import type { Kernel } from '../kernel.ts';
 import { type File, FILE_GENERATED, type Inode } from '../records/vfs.ts';
@@ -12,8 +12,8 @@ import { ALWAYS_READY, seekWithin } from './regular-file.ts';
 const WRITE_BYTES_MOST = 4096;
 
 /**
- * Copies `data` into a byte string whose room is rounded up, so that a freed one fits the next text of
- * about that size (the arena reuses by exact size).
+ * Copies `data` into a byte string whose room is rounded up, so that a freed one fits the next text
+ * of about that size (the arena reuses by exact size).
  */
 export function makeRoundedBytes(k: Kernel, data: Uint8Array): Bytes {
   let room = 64;

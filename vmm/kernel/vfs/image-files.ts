@@ -1,5 +1,5 @@
-// What a func-image says about the open descriptors, for people (`inspect`) and for the I/O cache. The
-// records themselves are in the objects section; nothing is restored from this table.
+// What a func-image says about the open descriptors, for people (`inspect`) and for the I/O cache.
+// The records themselves are in the objects section; nothing is restored from this table.
 import type { CfiIoEntry, CfiIoIdentity, CfiIoKind } from '../../../formats/cfi/header.ts';
 import { PATH_MAX } from '../../abi/limits.ts';
 import type { Kernel } from '../kernel.ts';

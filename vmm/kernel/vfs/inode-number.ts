@@ -1,5 +1,5 @@
-// What stat(2) says about identity: inode and device numbers, the same over save and restore, also after
-// a rename and after the first write.
+// What stat(2) says about identity: inode and device numbers, the same over save and restore, also
+// after a rename and after the first write.
 import { S_IFLNK, S_IFMT } from '../../abi/stat.ts';
 import type { Kernel } from '../kernel.ts';
 import {

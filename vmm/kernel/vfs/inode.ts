@@ -1,7 +1,7 @@
 // Inodes: making, holding, dropping. What an inode means is told in records/vfs.ts.
 //
-// Ownership: an inode lives while anything names it: each dentry, open file and mapping counts one in
-// `refs`. The last drop frees the record, its page cache and whatever hangs from it.
+// Ownership: an inode lives while anything names it: each dentry, open file and mapping counts one
+// in `refs`. The last drop frees the record, its page cache and whatever hangs from it.
 import type { Kernel } from '../kernel.ts';
 import { dropInodePages } from '../mm/page-cache.ts';
 import { Inode } from '../records/vfs.ts';

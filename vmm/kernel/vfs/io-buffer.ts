@@ -1,6 +1,6 @@
-// IoBuffer in its three forms: one range of guest memory, many (iovec), or a kernel buffer. Bytes move
-// strictly in order; a bad guest address ends the transfer early, and the caller decides between a short
-// count and EFAULT (`faulted`).
+// IoBuffer in its three forms: one range of guest memory, many (iovec), or a kernel buffer. Bytes
+// move strictly in order; a bad guest address ends the transfer early, and the caller decides
+// between a short count and EFAULT (`faulted`).
 import { EFAULT, EINVAL } from '../../abi/errno.ts';
 import type { Kernel } from '../kernel.ts';
 import { copyIn, copyOut } from '../mm/user-memory.ts';

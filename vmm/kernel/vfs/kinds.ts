@@ -1,5 +1,5 @@
-// Loads everything that registers itself: the operations of our file kinds, the generators of /proc and
-// /sys. Whoever restores a kernel without mounting imports this.
+// Loads everything that registers itself: the operations of our file kinds, the generators of /proc
+// and /sys. Whoever restores a kernel without mounting imports this.
 import './regular-file.ts';
 import './directory-file.ts';
 import './generated-file.ts';

@@ -1,5 +1,5 @@
-// Locks on files: POSIX record locks (owned by a process), OFD record locks and flock locks (owned by an
-// open file). They hang from the inode in a list.
+// Locks on files: POSIX record locks (owned by a process), OFD record locks and flock locks (owned
+// by an open file). They hang from the inode in a list.
 //
 //   owner A   |== read ==|      |=== write ===|        ranges of one owner never overlap or touch
 //   owner B        |= read =|                          two owners overlap only with read locks
@@ -63,7 +63,8 @@ function isOwnedBy(lock: FileLock, owner: LockOwner): boolean {
 }
 
 /**
- * The first lock of somebody else that stands in the way, or null. flock and record locks do not meet.
+ * The first lock of somebody else that stands in the way, or null. flock and record locks do not
+ * meet.
  */
 export function findConflict(
   inode: Inode,
@@ -139,7 +140,10 @@ function unlink(inode: Inode, lock: FileLock, previous: FileLock | null): void {
   else previous.next = lock.next;
 }
 
-/** Adds a range, joined with the owner's neighbours of the same type. The range is free of its locks. */
+/**
+ * Adds a range, joined with the owner's neighbours of the same type. The range is free of its
+ * locks.
+ */
 function insert(k: Kernel, inode: Inode, request: LockRequest, owner: LockOwner): void {
   let { start, end } = request;
   let previous: FileLock | null = null;

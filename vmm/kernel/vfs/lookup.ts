@@ -1,9 +1,10 @@
-// The path walk (Linux: namei). A path is bytes; it is walked component by component in the records, and
-// only a component that they do not know costs a call to the lower file system, so that no symbolic link
-// is ever followed by the host.
+// The path walk (Linux: namei). A path is bytes; it is walked component by component in the
+// records, and only a component that they do not know costs a call to the lower file system, so
+// that no symbolic link is ever followed by the host.
 //
-// A symbolic link in the middle is followed by walking `target/rest` instead of what is left; a link at
-// the end is followed on demand, a trailing slash (which demands a directory) staying at the end.
+// A symbolic link in the middle is followed by walking `target/rest` instead of what is left; a
+// link at the end is followed on demand, a trailing slash (which demands a directory) staying at
+// the end.
 import {
   EBADF, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, ENXIO, EXDEV,
 } from '../../abi/errno.ts';
@@ -77,7 +78,9 @@ export class Walk {
     this.#root = stays ? base : process.root;
   }
 
-  /** Walks all but the last component; then `at`, `name`, `last`, `trailingSlash` tell. 0 or -errno. */
+  /**
+   * Walks all but the last component; then `at`, `name`, `last`, `trailingSlash` tell. 0 or -errno.
+   */
   parent(): number {
     if (this.#path[this.#offset] === SLASH) {
       if ((this.#resolve & RESOLVE_BENEATH) !== 0) return -EXDEV;
@@ -125,7 +128,9 @@ export class Walk {
     }
   }
 
-  /** Follows the symbolic link `link`, the last component, up to the last component of its target. */
+  /**
+   * Follows the symbolic link `link`, the last component, up to the last component of its target.
+   */
   follow(link: Dentry): number {
     const slash = this.trailingSlash;
     const error = this.#followLink(link, slash ? SLASH_BYTES : NO_BYTES);

@@ -1,6 +1,6 @@
-// Reading the lower layer: host handles by inode, opened at first use and checked against the identity
-// that the inode recorded (size, mtime, inode number, device). A file that changed or is missing is
-// ESTALE or EIO in the guest plus an event; it is never read as if it were the same.
+// Reading the lower layer: host handles by inode, opened at first use and checked against the
+// identity that the inode recorded (size, mtime, inode number, device). A file that changed or is
+// missing is ESTALE or EIO in the guest plus an event; it is never read as if it were the same.
 import { EIO, ESTALE } from '../../abi/errno.ts';
 import type { Kernel } from '../kernel.ts';
 import type { LowerStat } from '../ports.ts';

@@ -30,8 +30,10 @@ const encoder: TextEncoder = new TextEncoder();
 export function mountRoot(k: Kernel): void {
   const root = makeRoot(k, makeOverlayRoot(k));
   k.root.rootDentry = holdDentry(k, root);
-  mountAt(k, root, 'proc', makeGeneratedInode(k, FS_PROC, { generator: GEN.procRoot, argument: 0 }));
-  mountAt(k, root, 'sys', makeGeneratedInode(k, FS_SYS, { generator: GEN.sysfsRoot, argument: 0 }));
+  const procRoot = { generator: GEN.procRoot, argument: 0 };
+  const sysRoot = { generator: GEN.sysfsRoot, argument: 0 };
+  mountAt(k, root, 'proc', makeGeneratedInode(k, FS_PROC, procRoot));
+  mountAt(k, root, 'sys', makeGeneratedInode(k, FS_SYS, sysRoot));
   const dev = mountAt(k, root, 'dev', makeMemoryDirectory(k, FS_DEV, 0o755));
   fillDev(k, dev);
 }

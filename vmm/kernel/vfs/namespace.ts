@@ -1,8 +1,9 @@
 // Making names: create, mkdir, mknod, symlink, link. The caller has walked to the parent directory.
 //
-// The overlay in one rule: the records are the upper layer. A name that was made here is a pinned dentry
-// with an inode that has no lowerPath; a directory made where the lower layer has one is opaque because
-// its inode has none. Dentry.inLower survives, so that removing the name leaves a whiteout.
+// The overlay in one rule: the records are the upper layer. A name that was made here is a pinned
+// dentry with an inode that has no lowerPath; a directory made where the lower layer has one is
+// opaque because its inode has none. Dentry.inLower survives, so that removing the name leaves a
+// whiteout.
 import {
   EEXIST, EMLINK, ENAMETOOLONG, ENOENT, EPERM,
 } from '../../abi/errno.ts';

@@ -1,5 +1,5 @@
-// open(2) on a path, without the descriptor: walk, create, check, and make the open file of the right
-// kind. Linux: path_openat, do_open, may_open.
+// open(2) on a path, without the descriptor: walk, create, check, and make the open file of the
+// right kind. Linux: path_openat, do_open, may_open.
 import {
   EACCES, EEXIST, EISDIR, ELOOP, ENOTDIR, ENXIO, EOPNOTSUPP, EPERM, ETXTBSY,
 } from '../../abi/errno.ts';
@@ -98,7 +98,9 @@ function openOrCreate(
 /** Opens what a walk found. */
 function openPlace(k: Kernel, task: Task, place: Place, flags: number): File | number {
   const { inode, dentry, file } = place;
-  if (inode === null || dentry === null) return file === null ? -ENXIO : reopen(k, task, file, flags);
+  if (inode === null || dentry === null) {
+    return file === null ? -ENXIO : reopen(k, task, file, flags);
+  }
   const error = mayOpen(task.process, inode, flags);
   if (error !== 0) return error;
   if ((flags & O_TRUNC) !== 0 && (inode.mode & S_IFMT) === S_IFREG) {
@@ -135,12 +137,11 @@ export function openInode(
   flags: number,
 ): File | number {
   const kept = flags & ~OPEN_ONLY;
+  const isText = isGenerated(inode);
   switch (inode.mode & S_IFMT) {
     case S_IFREG:
-      if (dentry !== null && isWriting(flags) && !dentry.deleted && !isGenerated(inode)) {
-        pinDentry(k, dentry);
-      }
-      return placed(k, makeFile(k, isGenerated(inode) ? FILE_GENERATED : FILE_REGULAR, kept), inode, dentry);
+      if (dentry !== null && isWriting(flags) && !dentry.deleted && !isText) pinDentry(k, dentry);
+      return placed(k, makeFile(k, isText ? FILE_GENERATED : FILE_REGULAR, kept), inode, dentry);
     case S_IFDIR:
       return placed(k, makeFile(k, FILE_DIRECTORY, kept), inode, dentry);
     case S_IFCHR:

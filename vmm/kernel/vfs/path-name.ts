@@ -1,4 +1,5 @@
-// The path of a dentry as the process sees it (Linux: d_path), and the names of files without a path.
+// The path of a dentry as the process sees it (Linux: d_path), and the names of files without a
+// path.
 import type { Kernel } from '../kernel.ts';
 import type { Process } from '../records/task.ts';
 import {

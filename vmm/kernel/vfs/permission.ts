@@ -1,5 +1,5 @@
-// Permission checks of the path walk and of open(2): the classic owner, group, other bits. User 0 passes
-// them all, except that nothing without any x bit can be executed.
+// Permission checks of the path walk and of open(2): the classic owner, group, other bits. User 0
+// passes them all, except that nothing without any x bit can be executed.
 import { EACCES } from '../../abi/errno.ts';
 import { S_IFDIR, S_IFMT } from '../../abi/stat.ts';
 import type { Process } from '../records/task.ts';

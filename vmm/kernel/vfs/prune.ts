@@ -1,5 +1,5 @@
-// Before a save: what nobody needs goes out of the records, and (for a self-contained image) what the
-// guest may still need of the lower files comes in.
+// Before a save: what nobody needs goes out of the records, and (for a self-contained image) what
+// the guest may still need of the lower files comes in.
 import { ENOMEM } from '../../abi/errno.ts';
 import { S_ISLNK, S_ISREG } from '../../abi/stat.ts';
 import type { Kernel } from '../kernel.ts';
@@ -24,7 +24,9 @@ function allDentries(k: Kernel): Dentry[] {
   return found;
 }
 
-/** Frees the names (and their inodes) that are unpinned and unused; they are found again by lookup. */
+/**
+ * Frees the names (and their inodes) that are unpinned and unused; they are found again by lookup.
+ */
 export function pruneUnpinned(k: Kernel): void {
   const dentries = allDentries(k);
   for (let index = dentries.length - 1; index >= 0; index--) {
@@ -34,9 +36,10 @@ export function pruneUnpinned(k: Kernel): void {
 }
 
 /**
- * Reads the rest of every mapped or open lower file into its page cache, and the target of every link
- * that is kept, so that the image runs where the rootfs is empty.
- * @returns 0, or the first -errno (-ENOMEM: the sandbox's memory does not hold them all; -EIO, -ESTALE)
+ * Reads the rest of every mapped or open lower file into its page cache, and the target of every
+ * link that is kept, so that the image runs where the rootfs is empty.
+ * @returns 0, or the first -errno (-ENOMEM: the sandbox's memory does not hold them all; -EIO,
+ * -ESTALE)
  */
 export function pinForSelfContained(k: Kernel): number {
   const { process } = k.root;

@@ -126,7 +126,9 @@ export function vacate(k: Kernel, dentry: Dentry): void {
   parent.refs--;
 }
 
-/** Marks a name of the lower layer as removed. Preconditions: `parent` has no dentry of that name. */
+/**
+ * Marks a name of the lower layer as removed. Preconditions: `parent` has no dentry of that name.
+ */
 export function leaveWhiteout(k: Kernel, parent: Dentry, name: Uint8Array): void {
   const whiteout = makeDentry(k, parent, name, null);
   whiteout.inLower = true;

@@ -1,5 +1,5 @@
-// rename(2), renameat2(2). The dentry moves with everything below it; its inode keeps naming the lower
-// path it came from, so the lower children of a renamed directory still resolve.
+// rename(2), renameat2(2). The dentry moves with everything below it; its inode keeps naming the
+// lower path it came from, so the lower children of a renamed directory still resolve.
 //
 //   before   parentA/a ─► inode ─► lower 'x/a'        parentB/b ─► (nothing, or a victim)
 //   after    parentA/a: whiteout (if the lower layer has it)    parentB/b ─► inode ─► lower 'x/a'

@@ -1,5 +1,5 @@
-// Extended attributes of the upper layer, packed into one byte string at the inode. Those of lower files
-// are not seen.
+// Extended attributes of the upper layer, packed into one byte string at the inode. Those of lower
+// files are not seen.
 //
 //   name bytes u8 | value bytes u32 | name … | value …      (again and again, no padding)
 import {
@@ -140,7 +140,9 @@ export function removeAttribute(
   return error;
 }
 
-/** listxattr(2): names, each with a NUL; or -ERANGE when they do not fit `room` (0: how many bytes). */
+/**
+ * listxattr(2): names, each with a NUL; or -ERANGE when they do not fit `room` (0: how many bytes).
+ */
 export function listAttributes(inode: Inode, room: number): Uint8Array | number {
   const names = unpack(inode).map((one) => one.name);
   const bytes = names.reduce((sum, name) => sum + name.length + 1, 0);

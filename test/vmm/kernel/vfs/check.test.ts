@@ -45,7 +45,9 @@ const FORGERIES: Readonly<Record<string, (g: Guest) => void>> = {
   },
   'a file has children': (g) => { child(g, 'd', 'a').firstChild = child(g, 'd', 'new'); },
   'a reference too many is counted': (g) => { child(g, 'd', 'new').refs++; },
-  'an inode has one user less than it counts': (g) => { (child(g, 'd', 'a').inode as Inode).refs--; },
+  'an inode has one user less than it counts': (g) => {
+    (child(g, 'd', 'a').inode as Inode).refs--;
+  },
   'a size is not a number': (g) => { (child(g, 'd', 'a').inode as Inode).bytes = NaN; },
   'a size is negative': (g) => { (child(g, 'd', 'a').inode as Inode).bytes = -1; },
   'more lower bytes than bytes': (g) => { (child(g, 'd', 'a').inode as Inode).lowerBytes = 100; },

@@ -61,7 +61,8 @@ class Both {
 
   sameBuffer(count: number, what: string): void {
     if (count <= 0) return;
-    assert.bytes(this.guest.peek(this.guest.out, count), this.host.peek(this.host.out, count), what);
+    const wanted = this.host.peek(this.host.out, count);
+    assert.bytes(this.guest.peek(this.guest.out, count), wanted, what);
   }
 
   end(): void {
@@ -84,13 +85,17 @@ function randomStep(both: Both, random: Random, fds: string[]): void {
     case 3: both.call('pwrite64', fd, data, bytes, offset); break;
     case 4: both.call('lseek', fd, random.pick([0, 5, -5, offset]), random.int(0, 2)); break;
     case 5: both.call('ftruncate', fd, random.pick([0, 1, 3000, 4096, 12_345])); break;
-    case 6: both.call('fallocate', fd, random.pick([0, 1, 3, 16, 17, 2, 99]), offset, 1 + bytes); break;
+    case 6: {
+      const mode = random.pick([0, 1, 3, 16, 17, 2, 99]);
+      both.call('fallocate', fd, mode, offset, 1 + bytes);
+      break;
+    }
     case 7: both.call('fstat', fd, 'out'); break;
     case 8: both.call('fcntl', fd, 3); break;
     case 9: {
       const name = random.pick(['short', 'long', 'new']);
-      const flags = random.pick([0, O_WRONLY, O_RDWR, O_RDWR | O_APPEND, O_RDWR | O_TRUNC]) | O_CREAT;
-      fds.push(both.open(name, flags));
+      const flags = random.pick([0, O_WRONLY, O_RDWR, O_RDWR | O_APPEND, O_RDWR | O_TRUNC]);
+      fds.push(both.open(name, flags | O_CREAT));
       break;
     }
     case 10: fds.push(both.descriptor('dup', fd)); break;
@@ -111,7 +116,10 @@ test('reads, writes, seeks and truncations give what the host gives', () => {
   }
 }, { timeoutMs: 120_000 });
 
-/** Name, arguments: one call each on fresh descriptors fd0 (short, O_RDWR), fd1 (directory), fd2 (O_PATH). */
+/**
+ * Name, arguments: one call each on fresh descriptors fd0 (short, O_RDWR), fd1 (directory), fd2
+ * (O_PATH).
+ */
 const HOSTILE: readonly (readonly [name: string, ...args: Argument[]])[] = [
   ['read', 'fd0', 'out', 2 ** 63],
   ['read', 'fd0', 'out', 2 ** 62],

@@ -1,5 +1,5 @@
-// A mounted test kernel whose system calls are called by name with JavaScript values: strings and bytes
-// are put into guest memory, `out` is a buffer there for results.
+// A mounted test kernel whose system calls are called by name with JavaScript values: strings and
+// bytes are put into guest memory, `out` is a buffer there for results.
 //
 //   const g = makeGuest({ etc: { motd: 'hi\n' } });
 //   g.call('mkdir', '/tmp', 0o755);  g.open('/etc/motd');  g.text(fd)  → 'hi\n'
@@ -81,7 +81,8 @@ export class Guest {
     this.process.root = holdDentry(t.k, root);
     this.process.cwd = holdDentry(t.k, root);
     const prot = PROT_READ | PROT_WRITE;
-    const gva = mapRegion(t.k, { gva: 0, bytes: MEMORY_BYTES, prot, flags: MAP_PRIVATE | MAP_ANONYMOUS });
+    const flags = MAP_PRIVATE | MAP_ANONYMOUS;
+    const gva = mapRegion(t.k, { gva: 0, bytes: MEMORY_BYTES, prot, flags });
     if (gva < 0) throw new Error(`mapRegion: ${gva}`);
     this.out = gva;
     this.#first = gva + OUT_BYTES;
@@ -91,7 +92,8 @@ export class Guest {
   /** Puts bytes into guest memory (a string gets a NUL); returns the address. */
   put(data: string | Uint8Array): number {
     const bytes = typeof data === 'string' ? new TextEncoder().encode(`${data}\0`) : data;
-    if (this.#next + bytes.length > this.#first + MEMORY_BYTES - OUT_BYTES) this.#next = this.#first;
+    const end = this.#first + MEMORY_BYTES - OUT_BYTES;
+    if (this.#next + bytes.length > end) this.#next = this.#first;
     const gva = this.#next;
     this.#next += Math.ceil(bytes.length / 16) * 16 + 16;
     if (copyOut(this.k, gva, bytes) !== bytes.length) throw new Error('test memory is full');

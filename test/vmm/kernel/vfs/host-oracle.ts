@@ -1,5 +1,6 @@
-// One list of system calls on two kernels: the guest's and the host's, for comparison. The host works in a
-// temporary directory, the guest in `/w`; both name files relative to a descriptor of it.
+// One list of system calls on two kernels: the guest's and the host's, for comparison. The host
+// works in a temporary directory, the guest in `/w`; both name files relative to a descriptor of
+// it.
 import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -53,7 +54,8 @@ export class HostSide implements Side {
     const [a = 0, b = 0, c = 0, d = 0, e = 0] = args.map((value) => this.#pass(value));
     const number = (SYSCALL_NUMBERS as Readonly<Record<string, number>>)[name];
     if (number === undefined) throw new Error(`no call ${name}`);
-    // SAFETY: pointers lead into #memory, which lives as long as this object, or are bad on purpose.
+    // SAFETY: pointers lead into #memory, which lives as long as this object, or are bad on
+    // purpose.
     const result = syscall(number, a, b, c, d, e);
     return result === -1 ? -lastErrno() : result;
   }
@@ -191,7 +193,8 @@ function list(side: Side, path: string): Outcome {
       const count = side.call('getdents64', fd, side.out, 4096);
       if (count <= 0) return count;
       const raw = side.peek(side.out, count);
-      for (let at = 0; at < count; at += (raw[at + 16] as number) + (raw[at + 17] as number) * 256) {
+      const view = new DataView(raw.buffer, raw.byteOffset, count);
+      for (let at = 0; at < count; at += view.getUint16(at + 16, true)) {
         const name = new TextDecoder().decode(raw.subarray(at + 19, raw.indexOf(0, at + 19)));
         if (name !== '.' && name !== '..') names.push(`${name}:${raw[at + 18]}`);
       }

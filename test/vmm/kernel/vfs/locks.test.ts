@@ -76,7 +76,9 @@ function held(g: Guest, fd: number): string[] {
   return locks.sort();
 }
 
-const SPLITS: readonly (readonly [requests: readonly (readonly number[])[], expected: string[]])[] = [
+type Split = readonly [requests: readonly (readonly number[])[], expected: string[]];
+
+const SPLITS: readonly Split[] = [
   [[[F_WRLCK, 0, 10], [F_WRLCK, 10, 10]], ['w0-20']],
   [[[F_WRLCK, 0, 10], [F_RDLCK, 10, 10]], ['r10-20', 'w0-10']],
   [[[F_WRLCK, 0, 30], [F_UNLCK, 10, 10]], ['w0-10', 'w20-30']],
@@ -100,7 +102,7 @@ test('fcntl() splits and joins the ranges of one process', () => {
   }
 });
 
-test('a process meets no lock of its own and loses all when it closes any descriptor of the file', () => {
+test('a process meets no lock of its own and loses all when it closes any descriptor', () => {
   const g = makeGuest({ f: 'x' });
   const first = g.open('/f', O_RDWR);
   const second = g.open('/f', O_RDWR);
@@ -124,7 +126,8 @@ test('fcntl() wants a descriptor that can do what the lock says', () => {
   assert.is(g.try('fcntl', reader, F_SETLK, flockBytes(F_RDLCK, 0, 1, 7)), 'EINVAL');
   assert.is(g.try('fcntl', reader, F_SETLK, flockBytes(F_RDLCK, -1, 1)), 'EINVAL');
   assert.is(g.try('fcntl', reader, F_SETLK, flockBytes(F_RDLCK, 1, -2)), 'EINVAL');
-  assert.is(g.try('fcntl', reader, F_SETLK, flockBytes(F_RDLCK, 2 ** 62, 1.5 * 2 ** 62)), 'EOVERFLOW');
+  const beyond = flockBytes(F_RDLCK, 2 ** 62, 1.5 * 2 ** 62);
+  assert.is(g.try('fcntl', reader, F_SETLK, beyond), 'EOVERFLOW');
   assert.is(g.try('fcntl', reader, F_SETLK, flockBytes(F_RDLCK, -1, 0, 2)), 0);
   assert.equal(held(g, reader), ['r0-Infinity']);
   g.close();

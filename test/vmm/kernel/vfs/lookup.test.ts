@@ -150,7 +150,13 @@ test('*at calls take dirfd, AT_FDCWD and empty paths as Linux does', () => {
   g.close();
 });
 
-function openat2(g: Guest, dirfd: number, path: string, flags: number, resolve: number): string | number {
+function openat2(
+  g: Guest,
+  dirfd: number,
+  path: string,
+  flags: number,
+  resolve: number,
+): string | number {
   const how = new Uint8Array(OpenHow.bytes);
   const view = new DataView(how.buffer);
   OpenHow.flags.set(view, 0, BigInt(flags));

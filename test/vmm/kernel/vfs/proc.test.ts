@@ -28,7 +28,8 @@ function running(): Guest {
 
 /** Names before the first colon or blank of each line, in order. */
 function keysOf(text: string): string[] {
-  return text.split('\n').filter((line) => line !== '').map((line) => /^[^:\s]+/.exec(line)?.[0] ?? '');
+  const lines = text.split('\n').filter((line) => line !== '');
+  return lines.map((line) => /^[^:\s]+/.exec(line)?.[0] ?? '');
 }
 
 /** Asserts that `part` occurs in `whole` in the same order. */
@@ -133,24 +134,31 @@ test('maps has a line for each mapping, in the columns that Linux uses', () => {
     gva: 0x5555_0000_0000, bytes: 8192, prot: 5, flags: MAP_PRIVATE | fixed, inode: file.inode,
     dentry: file, fileOffset: 0x1000,
   });
-  const anonymous = MAP_ANONYMOUS | fixed;
-  mapRegion(k, { gva: 0x5555_1000_0000, bytes: 4096, prot: 3, flags: MAP_PRIVATE | anonymous, role: VMA_HEAP });
-  mapRegion(k, { gva: 0x5555_2000_0000, bytes: 4096, prot: 3, flags: MAP_SHARED | anonymous });
-  mapRegion(k, { gva: 0x7ffc_0000_0000, bytes: 4096, prot: 3, flags: MAP_PRIVATE | anonymous, role: VMA_STACK });
+  const page = { bytes: 4096, prot: 3, flags: MAP_PRIVATE | MAP_ANONYMOUS | fixed };
+  mapRegion(k, { ...page, gva: 0x5555_1000_0000, role: VMA_HEAP });
+  mapRegion(k, { ...page, gva: 0x5555_2000_0000, flags: MAP_SHARED | MAP_ANONYMOUS | fixed });
+  mapRegion(k, { ...page, gva: 0x7ffc_0000_0000, role: VMA_STACK });
   const lines = g.file('/proc/self/maps').split('\n').filter((line) => line !== '');
-  const shape = /^[0-9a-f]{8,}-[0-9a-f]{8,} [r-][w-][x-][ps] [0-9a-f]{8} [0-9a-f]{2,}:[0-9a-f]{2,} \d+ *( \S.*)?$/;
+  const hex = '[0-9a-f]';
+  const shape = new RegExp(
+    `^${hex}{8,}-${hex}{8,} [r-][w-][x-][ps] ${hex}{8} ${hex}{2,}:${hex}{2,} \\d+ *( \\S.*)?$`,
+  );
   for (const line of lines) {
     assert.match(line, shape);
     const name = /[/[].*$/.exec(line)?.[0];
     if (name !== undefined) assert.is(line.indexOf(name), 73, line);
   }
-  assert.ok(lines.some((line) => /^555500000000-555500002000 r-xp 00001000 .*\/bin\/prog$/.test(line)));
-  assert.ok(lines.some((line) => /^555510000000-555510001000 rw-p 00000000 00:00 0 +\[heap\]$/.test(line)));
-  assert.ok(lines.some((line) => /^555520000000-.* rw-s .*\/dev\/zero \(deleted\)$/.test(line)));
-  assert.ok(lines.some((line) => /^7ffc00000000-.*\[stack\]$/.test(line)));
+  const wanted = [
+    /^555500000000-555500002000 r-xp 00001000 .*\/bin\/prog$/,
+    /^555510000000-555510001000 rw-p 00000000 00:00 0 +\[heap\]$/,
+    /^555520000000-.* rw-s .*\/dev\/zero \(deleted\)$/,
+    /^7ffc00000000-.*\[stack\]$/,
+  ];
+  for (const line of wanted) assert.ok(lines.some((one) => line.test(one)), String(line));
   const smaps = g.file('/proc/self/smaps');
   assert.is(smaps.split('\n').filter((line) => line.startsWith('Rss:')).length, lines.length);
-  assert.match(g.file('/proc/self/smaps_rollup'), /^[0-9a-f]+-[0-9a-f]+ ---p 0{8} 00:00 0 +\[rollup\]\nRss: /);
+  const rollup = g.file('/proc/self/smaps_rollup');
+  assert.match(rollup, /^[0-9a-f]+-[0-9a-f]+ ---p 0{8} 00:00 0 +\[rollup\]\nRss: /);
   g.close();
 });
 
@@ -179,15 +187,15 @@ test('limits has the rows of the host in its columns', () => {
   const host = readFileSync('/proc/self/limits', 'latin1').split('\n');
   assert.equal(lines.map((line) => line.slice(0, 26)), host.map((line) => line.slice(0, 26)));
   assert.equal(lines.map((line) => line.slice(68)), host.map((line) => line.slice(68)));
-  assert.is(lines[8], 'Max open files            1024                 65536                files     ');
-  assert.is(lines[4], 'Max stack size            8388608              unlimited            bytes     ');
+  assert.match(lines[8] ?? '', /^Max open files {12}1024 {17}65536 {16}files {5}$/);
+  assert.match(lines[4] ?? '', /^Max stack size {12}8388608 {14}unlimited {12}bytes {5}$/);
   g.close();
 });
 
 test('meminfo and cpuinfo are read like the host\'s', () => {
   const g = running();
   const meminfo = g.file('/proc/meminfo');
-  isSubsequence(keysOf(meminfo), keysOf(readFileSync('/proc/meminfo', 'latin1')).concat('NFS_Unstable'));
+  isSubsequence(keysOf(meminfo), keysOf(readFileSync('/proc/meminfo', 'latin1')));
   assert.match(meminfo, /^MemTotal: {9}524288 kB\nMemFree: +\d+ kB\nMemAvailable: +\d+ kB\n/);
   const cpuinfo = g.file('/proc/cpuinfo');
   assert.is(cpuinfo.match(/^processor\t: /gm)?.length, 1);
@@ -234,7 +242,9 @@ test('uptime, loadavg, stat and version have the host\'s shapes', () => {
   const g = running();
   assert.match(g.file('/proc/uptime'), /^\d+\.\d\d \d+\.\d\d\n$/);
   assert.match(g.file('/proc/loadavg'), /^\d+\.\d\d \d+\.\d\d \d+\.\d\d \d+\/\d+ \d+\n$/);
-  assert.match(g.file('/proc/stat'), /^cpu  (\d+ ){9}\d+\ncpu0 (\d+ ){9}\d+\nintr .*\nctxt \d+\nbtime \d+\n/);
+  const times = '(\\d+ ){9}\\d+\\n';
+  const stat = new RegExp(`^cpu  ${times}cpu0 ${times}intr .*\\nctxt \\d+\\nbtime \\d+\\n`);
+  assert.match(g.file('/proc/stat'), stat);
   assert.match(g.file('/proc/version'), /^Linux version \S+ .*\n$/);
   assert.match(g.file('/proc/filesystems'), /^nodev\tsysfs\n/);
   g.close();
@@ -270,8 +280,10 @@ test('nothing can be made or changed in /proc', () => {
 
 test('listing /proc names everything that can be opened there', () => {
   const g = running();
-  for (const dir of ['/proc', '/proc/self', '/proc/sys/kernel', '/proc/sys/kernel/random', '/sys']) {
-    for (const name of g.list(dir)) assert.is(typeof g.stat(`${dir}/${name}`), 'object', `${dir}/${name}`);
+  for (const dir of ['/proc', '/proc/self', '/proc/sys/kernel', '/proc/sys/vm', '/sys']) {
+    for (const name of g.list(dir)) {
+      assert.is(typeof g.stat(`${dir}/${name}`), 'object', `${dir}/${name}`);
+    }
   }
   for (const name of g.list('/proc/self')) {
     const found = g.mustStat(`/proc/self/${name}`);

@@ -75,7 +75,8 @@ test('trimDentries() evicts the names that were used longest ago', () => {
   assert.is(g.k.vfs.unused.size, 500);
   checkVfs(g.k);
   asked.length = 0;
-  for (const name of ['f0', 'missing3', 'missing999', 'f1', 'f499', 'missing2']) g.stat(`/big/${name}`);
+  const names = ['f0', 'missing3', 'missing999', 'f1', 'f499', 'missing2'];
+  for (const name of names) g.stat(`/big/${name}`);
   assert.equal(asked, ['big/f1', 'big/f499', 'big/missing2']);
   g.close();
 });

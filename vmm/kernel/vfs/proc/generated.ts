@@ -1,6 +1,6 @@
-// Generated file systems (/proc, /sys): an inode there has a generator number and an argument (a pid, a
-// tid, a descriptor), and the generator tells its children, its text or its target. Names come into
-// being when they are looked up and are checked again at each lookup.
+// Generated file systems (/proc, /sys): an inode there has a generator number and an argument (a
+// pid, a tid, a descriptor), and the generator tells its children, its text or its target. Names
+// come into being when they are looked up and are checked again at each lookup.
 import { EINVAL, EIO, ENOENT } from '../../../abi/errno.ts';
 import { S_ISLNK } from '../../../abi/stat.ts';
 import type { Kernel } from '../../kernel.ts';

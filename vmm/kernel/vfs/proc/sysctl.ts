@@ -40,7 +40,11 @@ defineGenerator(GEN.sysNetDir, staticDirectory({ core: GEN.sysNetCoreDir }));
 defineGenerator(GEN.sysNetCoreDir, staticDirectory({ somaxconn: GEN.somaxconn }));
 
 /** A setting as one line. */
-function setting(id: number, text: string | ((k: Kernel) => string), mode: number = 0o100644): void {
+function setting(
+  id: number,
+  text: string | ((k: Kernel) => string),
+  mode: number = 0o100644,
+): void {
   defineGenerator(id, { mode, text: (k) => `${typeof text === 'string' ? text : text(k)}\n` });
 }
 

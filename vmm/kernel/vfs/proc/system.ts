@@ -74,7 +74,9 @@ function meminfo(k: Kernel): string {
     ['Committed_AS', used], ['VmallocTotal', 34359738367], ['VmallocUsed', 0],
     ['VmallocChunk', 0], ['AnonHugePages', 0], ['ShmemHugePages', 0], ['ShmemPmdMapped', 0],
   ];
-  const lines = rows.map(([name, kib]) => `${`${name}:`.padEnd(16)}${String(kib).padStart(8)} kB\n`);
+  const lines = rows.map(([name, kib]) => {
+    return `${`${name}:`.padEnd(16)}${String(kib).padStart(8)} kB\n`;
+  });
   return `${lines.join('')}HugePages_Total:       0\nHugePages_Free:        0\n` +
     'HugePages_Rsvd:        0\nHugePages_Surp:        0\nHugepagesize:       2048 kB\n' +
     'Hugetlb:               0 kB\n';

@@ -1,4 +1,5 @@
-// Whom a file of /proc is about. The argument of a process's file is its pid, that of a thread's its tid.
+// Whom a file of /proc is about. The argument of a process's file is its pid, that of a thread's
+// its tid.
 import type { Kernel } from '../../kernel.ts';
 import type { Process, Task } from '../../records/task.ts';
 
@@ -7,7 +8,9 @@ export function procProcess(k: Kernel): Process | null {
   return k.root.process;
 }
 
-/** The thread with this tid; for the pid of a process whose main thread has ended, its first thread. */
+/**
+ * The thread with this tid; for the pid of a process whose main thread has ended, its first thread.
+ */
 export function procTask(k: Kernel, tid: number): Task | null {
   const process = k.root.process;
   if (process === null) return null;
