@@ -3,8 +3,9 @@
 //   FdTable ─► File (open file description) ─► Inode ─► pages: frames of its content
 //                 └► Dentry ─parent─► Dentry …     (a Dentry with a null inode: known not to exist)
 //
-// An inode is both layers of the overlay at once: content below `lowerBytes` whose page is absent comes
-// from the read-only lower file; whatever was written lives in the page cache. Nothing is copied up.
+// An inode is both layers of the overlay at once: content below `lowerBytes` whose page is absent
+// comes from the read-only lower file; whatever was written lives in the page cache. Nothing is
+// copied up.
 import { Bytes, type Table, tableKind, Words } from '../state/containers.ts';
 import { KIND } from '../state/kinds.ts';
 import {

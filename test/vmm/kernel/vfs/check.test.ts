@@ -1,3 +1,4 @@
+// checkVfs(): passes what the kernel makes, refuses what a forged image could say.
 import { assert, suite } from '../../../harness.ts';
 import type { Dentry, Inode } from '../../../../vmm/kernel/records/vfs.ts';
 import { checkVfs, VfsCorruptError } from '../../../../vmm/kernel/vfs/check.ts';

@@ -1,3 +1,4 @@
+// /dev, descriptors, buffers over guest memory, and writes that have to wait.
 import { assert, suite } from '../../../harness.ts';
 import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE } from '../../../../vmm/abi/mman.ts';
 import { makeConsole } from '../../../../vmm/kernel/ipc/console.ts';

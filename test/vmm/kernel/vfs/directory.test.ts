@@ -1,3 +1,4 @@
+// Listings of both layers, and what stat, chmod, mknod and extended attributes keep.
 import { assert, suite } from '../../../harness.ts';
 import { lowerFile, lowerLink, type LowerTree } from '../../../helpers/lower-tree.ts';
 import { checkVfs } from '../../../../vmm/kernel/vfs/check.ts';

@@ -1,3 +1,5 @@
+// File content and offsets: random calls, and calls that must fail, against the host's kernel; the
+// lower layer's identity and handles.
 import { assert, type Random, seededRandom, suite } from '../../../harness.ts';
 import { lowerFile, type LowerTree } from '../../../helpers/lower-tree.ts';
 import { Flock } from '../../../../vmm/abi/struct-file.ts';
