@@ -1,3 +1,4 @@
+// Record locks, OFD locks and flock, against the host's kernel where one process can compare them.
 import { assert, seededRandom, suite } from '../../../harness.ts';
 import {
   F_GETLK, F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW, F_RDLCK, F_SETLK, F_SETLKW, F_UNLCK, F_WRLCK,

@@ -1,3 +1,4 @@
+// The path walk: components, links, limits, *at calls, openat2, chroot.
 import { assert, suite } from '../../../harness.ts';
 import { lowerFile, lowerLink } from '../../../helpers/lower-tree.ts';
 import { AT_FDCWD } from '../../../../vmm/abi/fcntl.ts';

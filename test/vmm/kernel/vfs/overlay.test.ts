@@ -1,3 +1,4 @@
+// The overlay (records above, lower file system below) against a plain directory of the host.
 import { assert, seededRandom, suite } from '../../../harness.ts';
 import { type LowerTree, lowerLink } from '../../../helpers/lower-tree.ts';
 import { checkVfs } from '../../../../vmm/kernel/vfs/check.ts';

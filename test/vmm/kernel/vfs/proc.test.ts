@@ -1,3 +1,4 @@
+// /proc and /sys: that programs can parse them as they parse the host's.
 import { readFileSync } from 'node:fs';
 import { assert, suite } from '../../../harness.ts';
 import { MAP_ANONYMOUS, MAP_PRIVATE, MAP_SHARED } from '../../../../vmm/abi/mman.ts';

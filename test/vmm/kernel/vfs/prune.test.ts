@@ -1,3 +1,4 @@
+// What a save keeps of the file system, and what an image says about its open files.
 import { assert, suite } from '../../../harness.ts';
 import { type LowerTree } from '../../../helpers/lower-tree.ts';
 import { Dentry, File, Inode } from '../../../../vmm/kernel/records/vfs.ts';
