@@ -28,16 +28,19 @@ export interface RemapRequest {
   newGva: number;
 }
 
-/** Changes a mapping; its address, or -EINVAL, -EFAULT (not mapped so far), -ENOMEM, -EAGAIN. */
+/**
+ * Changes a mapping.
+ * @returns its address; -EINVAL, -EFAULT (not mapped so far, or several mappings), -ENOMEM, -EAGAIN
+ */
 export function remapRegion(k: Kernel, request: RemapRequest, mm: Mm = mustMm(k)): number {
   const { gva, flags } = request;
-  if ((flags & ~FLAGS_KNOWN) !== 0) return -EINVAL;
-  const mayMove = (flags & MREMAP_MAYMOVE) !== 0;
-  if ((flags & MREMAP_FIXED) !== 0 && !mayMove) return -EINVAL;
   const oldBytes = pageUp(request.oldBytes);
   const newBytes = pageUp(request.newBytes);
-  if ((flags & MREMAP_DONTUNMAP) !== 0 && (!mayMove || oldBytes !== newBytes)) return -EINVAL;
-  if (gva % PAGE_BYTES !== 0 || newBytes === 0) return -EINVAL;
+  const refused = checkRequest(mm, request, oldBytes, newBytes);
+  if (refused < 0) return refused;
+  if ((flags & MREMAP_FIXED) !== 0 && oldBytes === newBytes) {
+    return moveSeveral(k, mm, request, oldBytes);
+  }
   if (!(gva < USER_END)) return -EFAULT;
   const vma = findVma(mm, gva);
   if (vma === null) return -EFAULT;
@@ -48,7 +51,44 @@ export function remapRegion(k: Kernel, request: RemapRequest, mm: Mm = mustMm(k)
     const failed = oldBytes === newBytes ? 0 : unmapRange(k, mm, gva + newBytes, gva + oldBytes);
     return failed < 0 ? failed : gva;
   }
-  return grow(k, mm, vma, gva, oldBytes, newBytes, mayMove);
+  return grow(k, mm, vma, gva, oldBytes, newBytes, (flags & MREMAP_MAYMOVE) !== 0);
+}
+
+/** Linux: check_mremap_params. */
+function checkRequest(mm: Mm, request: RemapRequest, oldBytes: number, newBytes: number): number {
+  const { gva, flags, newGva } = request;
+  if ((flags & ~FLAGS_KNOWN) !== 0 || gva % PAGE_BYTES !== 0) return -EINVAL;
+  if (newBytes === 0 || newBytes > USER_END) return -EINVAL;
+  if ((flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)) === 0) return 0;
+  if (!(newGva <= USER_END - newBytes) || newGva % PAGE_BYTES !== 0) return -EINVAL;
+  if ((flags & MREMAP_MAYMOVE) === 0) return -EINVAL;
+  if ((flags & MREMAP_DONTUNMAP) !== 0 && oldBytes !== newBytes) return -EINVAL;
+  if (gva + oldBytes > newGva && newGva + newBytes > gva) return -EINVAL;
+  return mm.vmas.length + 2 >= MAX_MAP_COUNT - 3 ? -ENOMEM : 0;
+}
+
+/**
+ * Linux: remap_move (6.17): a move to a fixed address takes all mappings of the range along, with the
+ * gaps between them; only at its start there must be none.
+ */
+function moveSeveral(k: Kernel, mm: Mm, request: RemapRequest, bytes: number): number {
+  const end = request.gva + bytes;
+  let result = -EFAULT;
+  for (let gva = request.gva; gva < end;) {
+    const index = findIndex(mm, gva);
+    if (index >= mm.vmas.length || vmaAt(mm, index).start >= end) break;
+    const vma = vmaAt(mm, index);
+    if (result < 0 && vma.start > gva) break;
+    const from = Math.max(vma.start, gva);
+    const to = Math.min(vma.end, end);
+    const newGva = request.newGva + (from - request.gva);
+    const part = { ...request, gva: from, newGva };
+    const moved = moveTo(k, mm, part, to - from, to - from);
+    if (moved < 0) return moved;
+    if (result < 0) result = moved;
+    gva = to;
+  }
+  return result;
 }
 
 /** Linux: vma_to_resize: whether the mapping reaches that far and may become that large. */
@@ -98,7 +138,7 @@ function grow(
   return to < 0 ? -ENOMEM : move(k, mm, gva, oldBytes, to, newBytes, false);
 }
 
-/** Linux: mremap_to: MREMAP_FIXED and MREMAP_DONTUNMAP. */
+/** Linux: mremap_to: MREMAP_FIXED and MREMAP_DONTUNMAP. Nothing is unmapped before it is checked. */
 function moveTo(
   k: Kernel,
   mm: Mm,
@@ -109,26 +149,21 @@ function moveTo(
   const { gva, flags, newGva } = request;
   const isFixed = (flags & MREMAP_FIXED) !== 0;
   const keep = (flags & MREMAP_DONTUNMAP) !== 0;
-  if (newGva % PAGE_BYTES !== 0) return -EINVAL;
-  if (newBytes > USER_END || !(newGva <= USER_END - newBytes)) return -EINVAL;
-  if (gva + oldBytes > newGva && newGva + newBytes > gva) return -EINVAL;
-  if (mm.vmas.length + 2 >= MAX_MAP_COUNT - 3) return -ENOMEM;
+  const moved = Math.min(oldBytes, newBytes);
+  const vma = findVma(mm, gva);
+  if (vma === null) return -EFAULT;
+  const refused = checkResize(k, mm, vma, gva, moved, newBytes);
+  if (refused < 0) return refused;
+  const { prot, flags: kept, role } = vma;
+  if (keep && !mayExpand(k, mm, newBytes, isData(prot, kept, role) ? newBytes : 0)) return -ENOMEM;
   if (isFixed) {
     const failed = unmapRange(k, mm, newGva, newGva + newBytes);
     if (failed < 0) return failed;
   }
-  let moved = oldBytes;
-  if (oldBytes > newBytes) {
-    const failed = unmapRange(k, mm, gva + newBytes, gva + oldBytes);
+  if (oldBytes > moved) {
+    const failed = unmapRange(k, mm, gva + moved, gva + oldBytes);
     if (failed < 0) return failed;
-    moved = newBytes;
   }
-  const vma = findVma(mm, gva);
-  if (vma === null) return -EFAULT;
-  const failed = checkResize(k, mm, vma, gva, moved, newBytes);
-  if (failed < 0) return failed;
-  const { prot, flags: kept, role } = vma;
-  if (keep && !mayExpand(k, mm, newBytes, isData(prot, kept, role) ? newBytes : 0)) return -ENOMEM;
   const to = isFixed ? newGva : findGap(mm, newBytes, newGva, 0);
   return to < 0 ? -ENOMEM : move(k, mm, gva, moved, to, newBytes, keep);
 }
