@@ -1,0 +1,70 @@
+// C programs, static and dynamic, against the host's kernel: fixtures/c/*.c print what calls return.
+
+import { assert, kvmMissing, needs, suite } from '../harness.ts';
+import { compileFixture, compilerMissing, fixturePath } from './compile.ts';
+import type { Variant } from './compile.ts';
+import { compareWithHost } from './oracle.ts';
+import type { Comparison } from './oracle.ts';
+import { textOf } from './process.ts';
+
+interface Row extends Omit<Comparison, 'argv'> {
+  name: string;
+  args?: readonly string[];
+  variants?: readonly Variant[];
+}
+
+const one: readonly Variant[] = ['dynamic'];
+const both: readonly Variant[] = ['static', 'dynamic'];
+
+/** Programs that look at clocks get another chance on a busy machine. */
+const rows: readonly Row[] = [
+  { name: 'hello-libc', args: ['a', 'b c', '', 'é'], variants: ['static', 'dynamic', 'static-pie'] },
+  { name: 'files', variants: both },
+  { name: 'map-file', variants: both },
+  { name: 'memory', variants: ['static', 'dynamic', 'static-pie'] },
+  { name: 'big-memory' },
+  { name: 'signals', variants: both, retries: 2 },
+  { name: 'fpu', retries: 1 },
+  { name: 'threads', variants: both, retries: 1 },
+  { name: 'futex', variants: both, retries: 2 },
+  { name: 'pipes', retries: 1 },
+  { name: 'epoll', retries: 2 },
+  { name: 'sockets', variants: both, retries: 1 },
+  { name: 'time', variants: both, retries: 2 },
+  { name: 'locks', retries: 1 },
+  { name: 'process', variants: both },
+  { name: 'sendfile' },
+  { name: 'entry', stdin: 'one\ntwo\n', variants: both, retries: 1 },
+  { name: 'stdin-echo', stdin: '1\n22\n333\n', variants: both },
+  { name: 'static-entry', stdin: 'request\n', args: ['x'] },
+];
+
+const test = suite('test/oracle/c-programs');
+const testBoth = needs(test, kvmMissing() ?? compilerMissing());
+
+for (const { name, args = [], variants = one, ...rest } of rows) {
+  for (const variant of variants) {
+    testBoth(`${name} (${variant}) does in the sandbox what it does on the host`, () => {
+      compareWithHost({ argv: [compileFixture(name, variant), ...args], ...rest });
+    }, { timeoutMs: 120_000 });
+  }
+}
+
+testBoth('a stack full of arguments reaches the program', () => {
+  const many = Array.from({ length: 3000 }, (_, i) => `argument-${i}`);
+  const env = Object.fromEntries(many.slice(0, 300).map((name) => [name, 'v'.repeat(50)]));
+  const program = compileFixture('arguments');
+  compareWithHost({ argv: [program, ...many], env });
+  compareWithHost({ argv: [program, 'x'.repeat(100_000), ''] });
+});
+
+const testHello = needs(test, kvmMissing());
+
+testHello('hello, as it is shipped, answers like on the host', () => {
+  for (const stdin of ['104729\n', 'Ada\n', '', '4\n', 'no newline']) {
+    const { host } = compareWithHost({ argv: [fixturePath('hello/hello')], stdin });
+    assert.match(textOf(host.stdout), 'primes below 10000000 are ready');
+  }
+});
+
+test.run();
