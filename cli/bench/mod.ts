@@ -47,7 +47,7 @@ export interface BenchReport {
 export const RUNS_DEFAULT = 20;
 export const RUNS_QUICK = 2;
 const WARM_UPS = 3;
-const WARM_UPS_QUICK = 1;
+const WARM_UPS_QUICK = 0;
 
 async function measure(
   experiment: Experiment,
