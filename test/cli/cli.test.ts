@@ -97,7 +97,10 @@ test('--json makes errors objects', () => {
     [['--json', 'bot'], 2, 'CATAVMM_USAGE'],
     [['verify', '--json', 'missing.cfi'], 125, 'CATAVMM_IMAGE_MISSING'],
     [['inspect', 'missing.cfi', '--json'], 125, 'CATAVMM_IMAGE_MISSING'],
-    [['run', '--json', '--env-file', 'missing.env', 'true'], 125, 'CATAVMM_FILE_ENOENT'],
+    [
+      ['build', '--json', '-o', 'x.cfi', '--train-input', 'missing', 'true'],
+      125, 'CATAVMM_FILE_ENOENT',
+    ],
   ];
   for (const [words, code, name] of rows) {
     const outcome = catavmm(words);
