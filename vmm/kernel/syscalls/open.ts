@@ -24,6 +24,7 @@ import { dropFile, makeFile, setFilePlace } from '../vfs/file.ts';
 import { makeInode } from '../vfs/inode.ts';
 import { openPath } from '../vfs/open.ts';
 import { readPath } from '../vfs/user-path.ts';
+import '../vfs/kinds.ts';
 import type { Args } from './args.ts';
 import { type Family, full, partial } from './define.ts';
 

@@ -4,6 +4,7 @@
 import { S_ISDIR } from '../../abi/stat.ts';
 import type { Kernel } from '../kernel.ts';
 import { FILE_BYTES_MOST } from '../mm/page-cache.ts';
+import { Socket } from '../records/ipc.ts';
 import { Vma } from '../records/mm.ts';
 import { Process } from '../records/task.ts';
 import {
@@ -196,6 +197,8 @@ function addReferences(record: Rec, add: (target: Rec | null) => void): void {
   } else if (isKind(record, FileSlots)) {
     const slots = record as FdTable['slots'];
     for (let index = 0; index < slots.capacity; index++) add(slots.get(index));
+  } else if (isKind(record, Socket)) {
+    add((record as Socket).inode);
   } else if (isKind(record, Vma)) {
     const { inode, dentry } = record as Vma;
     [inode, dentry].forEach(add);

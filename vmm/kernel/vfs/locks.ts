@@ -6,7 +6,7 @@
 //
 // Invariant: a range is [start, end) with start < end; end Infinity is "to the end of the file".
 // A waiting lock call waits on the inode's lock queue and tries again whenever a lock goes.
-import { EAGAIN, EINVAL, EOVERFLOW } from '../../abi/errno.ts';
+import { EAGAIN, EINVAL, ENOLCK, EOVERFLOW } from '../../abi/errno.ts';
 import {
   F_RDLCK, F_UNLCK, F_WRLCK, SEEK_CUR, SEEK_END, SEEK_SET,
 } from '../../abi/fcntl.ts';
@@ -81,9 +81,18 @@ export function findConflict(
   return first;
 }
 
+/** More ranges in one file than any program needs; each call looks at all of them. */
+export const LOCKS_MOST = 4096;
+
+function countLocks(inode: Inode): number {
+  let count = 0;
+  for (let lock = inode.locks; lock !== null; lock = lock.next) count++;
+  return count;
+}
+
 /**
  * Sets, changes or removes the owner's lock on a range.
- * @returns 0, or -EAGAIN when another owner's lock is in the way
+ * @returns 0, -EAGAIN when another owner's lock is in the way, -ENOLCK when there are too many
  */
 export function setLock(
   k: Kernel,
@@ -92,6 +101,8 @@ export function setLock(
   owner: LockOwner,
 ): number {
   if (request.type !== F_UNLCK && findConflict(inode, request, owner) !== null) return -EAGAIN;
+  const isWhole = request.start === 0 && request.end === Infinity;
+  if (!isWhole && countLocks(inode) >= LOCKS_MOST) return -ENOLCK;
   const shrank = carve(k, inode, request, owner);
   if (request.type !== F_UNLCK) insert(k, inode, request, owner);
   if (shrank) wakeLockWaiters(k, inode);

@@ -170,6 +170,21 @@ test('flock() locks belong to the open file, which dup() shares', () => {
   g.close();
 });
 
+test('fcntl() says ENOLCK when a file has thousands of ranges, and can still unlock them all', () => {
+  const g = makeGuest({ f: 'x' });
+  const fd = g.open('/f', O_RDWR);
+  let result = 0;
+  let count = 0;
+  for (; result === 0 && count < 10_000; count++) {
+    result = g.call('fcntl', fd, F_SETLK, flockBytes(F_WRLCK, count * 2, 1));
+  }
+  assert.is(result, -37);
+  assert.ok(count > 4_000);
+  assert.is(g.call('fcntl', fd, F_SETLK, flockBytes(F_UNLCK, 0, 0)), 0);
+  assert.equal(held(g, fd), []);
+  g.close();
+});
+
 test('a file that goes while a thread waits for its lock takes no reference along', () => {
   const g = makeGuest({ f: 'x' });
   const first = g.open('/f', O_RDWR);

@@ -1,7 +1,7 @@
 // /proc/sys: the settings that programs ask for.
 import { MAX_MAP_COUNT, MMAP_MIN_ADDR, NR_OPEN, PIPE_MAX_BYTES } from '../../../abi/limits.ts';
-import { UTS_RELEASE, UTS_SYSNAME, UTS_VERSION } from '../../../abi/uts.ts';
 import type { Kernel } from '../../kernel.ts';
+import { KERNEL_RELEASE, KERNEL_VERSION } from '../../syscalls/system.ts';
 import { fillRandom } from '../../task/entropy.ts';
 import { PID_MAX } from '../../task/make-process.ts';
 import { defineGenerator, staticDirectory } from './generated.ts';
@@ -69,12 +69,12 @@ setting(GEN.uuid, randomUuid, 0o100444);
 setting(GEN.bootId, (k) => formatUuid(k.root.bootId), 0o100444);
 setting(GEN.entropyAvail, '256', 0o100444);
 setting(GEN.poolsize, '256', 0o100444);
-setting(GEN.osrelease, UTS_RELEASE, 0o100444);
-setting(GEN.ostype, UTS_SYSNAME, 0o100444);
-setting(GEN.kernelVersion, UTS_VERSION, 0o100444);
+setting(GEN.osrelease, () => KERNEL_RELEASE, 0o100444);
+setting(GEN.ostype, 'Linux', 0o100444);
+setting(GEN.kernelVersion, () => KERNEL_VERSION, 0o100444);
 setting(GEN.hostname, (k) => textOf(k.root.hostname));
 setting(GEN.domainname, (k) => textOf(k.root.domainname));
-setting(GEN.pidMax, String(PID_MAX));
+setting(GEN.pidMax, () => String(PID_MAX));
 setting(GEN.threadsMax, (k) => String(k.limits.threads));
 setting(GEN.ngroupsMax, '65536', 0o100444);
 setting(GEN.capLastCap, '40', 0o100444);

@@ -1,6 +1,6 @@
 // The files of /proc about the machine: one CPU, the sandbox's memory limit, its time.
-import { UTS_RELEASE, UTS_VERSION } from '../../../abi/uts.ts';
 import type { Kernel } from '../../kernel.ts';
+import { KERNEL_RELEASE, KERNEL_VERSION } from '../../syscalls/system.ts';
 import { nowNs, realtime } from '../../time/clock.ts';
 import { defineGenerator, type GeneratedEntry, staticDirectory } from './generated.ts';
 import { GEN } from './ids.ts';
@@ -118,7 +118,7 @@ defineGenerator(GEN.loadavg, {
 
 defineGenerator(GEN.version, {
   mode: 0o100444,
-  text: () => `Linux version ${UTS_RELEASE} (catavmm) ${UTS_VERSION}\n`,
+  text: () => `Linux version ${KERNEL_RELEASE} (catavmm) ${KERNEL_VERSION}\n`,
 });
 
 defineGenerator(GEN.systemCmdline, { mode: 0o100444, text: () => '\n' });
