@@ -68,8 +68,8 @@ function checkRequest(mm: Mm, request: RemapRequest, oldBytes: number, newBytes:
 }
 
 /**
- * Linux: remap_move (6.17): a move to a fixed address takes all mappings of the range along, with the
- * gaps between them; only at its start there must be none.
+ * Linux: remap_move (6.17): a move to a fixed address takes all mappings of the range along, with
+ * the gaps between them; only at its start there must be none.
  */
 function moveSeveral(k: Kernel, mm: Mm, request: RemapRequest, bytes: number): number {
   const end = request.gva + bytes;
@@ -138,7 +138,7 @@ function grow(
   return to < 0 ? -ENOMEM : move(k, mm, gva, oldBytes, to, newBytes, false);
 }
 
-/** Linux: mremap_to: MREMAP_FIXED and MREMAP_DONTUNMAP. Nothing is unmapped before it is checked. */
+/** Linux: mremap_to: MREMAP_FIXED and MREMAP_DONTUNMAP. What is checked comes before any change. */
 function moveTo(
   k: Kernel,
   mm: Mm,

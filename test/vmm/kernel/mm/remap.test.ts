@@ -86,6 +86,33 @@ test('MREMAP_FIXED replaces what is at the target', () => {
   t.close();
 });
 
+test('a move to a fixed address takes several mappings along, with their gaps', () => {
+  const t = makeTestKernel();
+  const cpu = new GuestCpu(t);
+  anon(t, 0, 2);
+  anon(t, 2, 1, MAP_SHARED);
+  anon(t, 4, 1);
+  for (const page of [0, 1, 2, 4]) cpu.write(BASE + page * PAGE, page + 10);
+  assert.is(remap(t, 3, 2, 2, 3, FAR), -EFAULT, 'a gap at the start');
+  assert.is(remap(t, 0, 5, 5, 3, FAR), FAR);
+  assert.equal([0, 1, 2, 4].map((page) => cpu.read(FAR + page * PAGE)), [10, 11, 12, 14]);
+  assert.is((cpu.read(FAR + 3 * PAGE) as { kind: string }).kind, 'signal');
+  assert.is((cpu.read(BASE) as { kind: string }).kind, 'signal');
+  t.close();
+});
+
+test('a move that is refused leaves the target alone', () => {
+  const t = makeTestKernel();
+  anon(t, 0, 2);
+  anon(t, 2, 2, MAP_SHARED);
+  anon(t, 0x100, 8);
+  assert.is(remap(t, 0, 4, 5, 3, BASE + 0x100 * PAGE), -EFAULT);
+  assert.is(remap(t, 0, 4, 3, 3, BASE + 0x100 * PAGE), -EFAULT);
+  assert.is(remap(t, 0, 0, 1, 3, BASE + 0x100 * PAGE), -EINVAL);
+  assert.is(t.mm.mappedBytes, 12 * PAGE);
+  t.close();
+});
+
 test('MREMAP_DONTUNMAP leaves an empty mapping behind', () => {
   const t = makeTestKernel();
   const cpu = new GuestCpu(t);
