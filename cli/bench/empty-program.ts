@@ -1,5 +1,5 @@
-// The yardstick for the command: a program that imports the three packages catavmm is made with, and
-// ends. What `catavmm boot` takes beyond it is catavmm's and the guest's own time.
+// The yardstick for the command: a program that imports the three packages catavmm is made with,
+// and ends. What `catavmm boot` takes beyond it is catavmm's and the guest's own time.
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { packageFolder } from './places.ts';

@@ -7,7 +7,9 @@
 // The three take turns; a value is the mean of one turn, some thousands of round trips.
 import { Sandbox } from '../../vmm/sandbox.ts';
 import { buildCGuest, CGuest } from './c-guest.ts';
-import { type Collected, type Contender, pairs, takeTurns, valuesOf } from './harness.ts';
+import {
+  type Collected, type Contender, pairs, type Sample, takeTurns, valuesOf,
+} from './harness.ts';
 import { ENVIRONMENT, writeGetpidLoop } from './programs.ts';
 import { RawGuest } from './raw-guest.ts';
 import {
@@ -65,7 +67,8 @@ async function run(context: BenchContext): Promise<ExperimentResult> {
     { name: 'kernel', once: async () => ({ us: await timeKernel(loop) }) },
   ];
   if (cGuest !== null) {
-    contenders.unshift({ name: 'c', once: async () => ({ us: await cGuest.measure(count) / count }) });
+    const once = async (): Promise<Sample> => ({ us: await cGuest.measure(count) / count });
+    contenders.unshift({ name: 'c', once });
   }
   try {
     const collected = await takeTurns(contenders, context, 'exit');

@@ -1,6 +1,6 @@
-// Measuring things side by side. Contenders take turns within each round (A B C, A B C, …), so that
-// whatever else the machine does meanwhile meets all of them alike, and two values of one round can
-// be compared as a pair.
+// Measuring things side by side. Contenders take turns within each round (A B C, A B C, …), so
+// that whatever else the machine does meanwhile meets all of them alike, and two values of one
+// round can be compared as a pair.
 import type { BenchContext } from './report.ts';
 
 /** What one turn measured, by name. Times in microseconds. */

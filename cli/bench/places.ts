@@ -78,7 +78,8 @@ export function findRuntime(name: RuntimeName): Runtime | undefined {
     if (!existsSync(candidate)) continue;
     const path = realpathSync(candidate);
     if (!isElf(path)) continue;
-    const { status, stdout } = spawnSync(path, ['--version'], { encoding: 'utf8', timeout: 10_000 });
+    const options = { encoding: 'utf8', timeout: 10_000 } as const;
+    const { status, stdout } = spawnSync(path, ['--version'], options);
     const version = status === 0 ? /\d+\.\d+\.\d+\S*/.exec(stdout)?.[0] : undefined;
     if (version !== undefined) return { name, path, version };
   }

@@ -2,7 +2,7 @@
 //
 //   native           the program on the host's kernel
 //   empty            a program that imports koffi, cbor-x and cac, on each runtime
-//   boot             `catavmm boot` of the program's image, on each runtime, as built and from source
+//   boot             `catavmm boot` of its image, on each runtime, as built and from source
 //   runsc            the program in gVisor: `runsc --network=none do`
 //
 // All take turns, each in a fresh process with the same stdin. Each answer is compared with the
@@ -12,9 +12,11 @@ import { join } from 'node:path';
 import { Sandbox } from '../../vmm/sandbox.ts';
 import type { RuntimeName } from '../../vmm/host/runtime.ts';
 import { writeEmptyProgram } from './empty-program.ts';
-import { type Collected, type Contender, pairs, type Sample, takeTurns, valuesOf } from './harness.ts';
+import {
+  type Collected, type Contender, pairs, type Sample, takeTurns, valuesOf,
+} from './harness.ts';
 import { commandOn, findCommandFile, findRuntime, type Runtime } from './places.ts';
-import { ENVIRONMENT, findHello, findPython, type Program } from './programs.ts';
+import { ENVIRONMENT, listPrograms, type Program, PYTHON_NAME } from './programs.ts';
 import {
   type BenchContext, type Claim, type Experiment, type ExperimentResult, makeClaim, makeRow,
   type Row,
@@ -23,7 +25,6 @@ import {
 const RUNTIMES: readonly RuntimeName[] = ['node', 'bun', 'deno'];
 const EXTRA_LIMIT_US = 15_000;
 const RUNSC_RATIO_LOW = 3;
-const JUDGED = 'python3';
 
 /** Environment of a timed process. Deno and Bun find their caches by HOME. */
 function environment(): Record<string, string> {
@@ -135,7 +136,7 @@ function missing({ runtimes }: Setting, { runtime, form }: Way): string {
 
 function claimsOf(rows: readonly Row[]): Claim[] {
   const find = (name: string): Row | undefined =>
-    rows.find((row) => row.group === JUDGED && row.name === name);
+    rows.find((row) => row.group === PYTHON_NAME && row.name === name);
   return RUNTIMES.flatMap((runtime) => {
     const name = bootName({ runtime, form: 'built' });
     return [
@@ -153,7 +154,8 @@ async function answerOf(program: Program, image: string): Promise<string> {
   const { success, code, message, stdout } = await sandbox.output();
   const text = new TextDecoder().decode(stdout);
   if (success && text !== '' && program.expected.endsWith(text)) return text;
-  throw new Error(message ?? `the boot ended with code ${code} and printed ${JSON.stringify(text)}`);
+  const what = `the boot ended with code ${code} and printed ${JSON.stringify(text)}`;
+  throw new Error(message ?? what);
 }
 
 async function run(context: BenchContext): Promise<ExperimentResult> {
@@ -163,10 +165,9 @@ async function run(context: BenchContext): Promise<ExperimentResult> {
   const empty = writeEmptyProgram(directory);
   const rows: Row[] = [];
   if (typeof empty === 'string') rows.push(makeRow('empty', 'empty', 'us', [], empty));
-  const programs = [findHello(), findPython(directory)];
-  for (const [index, program] of programs.entries()) {
+  for (const [index, { name, program }] of listPrograms(directory).entries()) {
     if (typeof program === 'string') {
-      rows.push(makeRow(['hello (static C)', JUDGED][index] as string, 'native', 'us', [], program));
+      rows.push(makeRow(name, 'native', 'us', [], program));
       continue;
     }
     progress(`process, building an image of ${program.name}`, 0, 0);

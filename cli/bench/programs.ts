@@ -19,6 +19,9 @@ export const ENVIRONMENT: Readonly<Record<string, string>> = {
   PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
   HOME: '/root',
 };
+export const HELLO_NAME = 'hello (static C)';
+/** The program that the claims are about. */
+export const PYTHON_NAME = 'python3';
 const INPUT = 'Ada\n';
 /** The system's own Python: one that a version manager provides starts through a shell script. */
 const PYTHON = '/usr/bin/python3';
@@ -65,19 +68,26 @@ function runNatively(command: readonly string[]): string {
   throw new Error(`${command.join(' ')} fails on this host: ${reason}`);
 }
 
-/** The demo program; a reason when it cannot be had. */
-export function findHello(): Program | string {
+function findHello(): Program | string {
   const file = projectFile('fixtures/hello/hello');
   if (file === undefined) return 'fixtures/hello/hello is missing';
-  return makeProgram('hello (static C)', [file]);
+  return makeProgram(HELLO_NAME, [file]);
 }
 
-/** The Python service, written to `directory`; a reason when it cannot be had. */
-export function findPython(directory: string): Program | string {
+/** The Python service, written to `directory`. */
+function findPython(directory: string): Program | string {
   if (!existsSync(PYTHON)) return `${PYTHON} is missing: apt-get install python3`;
   const file = join(directory, 'service.py');
   writeFileSync(file, SERVICE);
-  return makeProgram('python3', [PYTHON, file]);
+  return makeProgram(PYTHON_NAME, [PYTHON, file]);
+}
+
+/** The programs to measure, each as it is or as the reason why it cannot be had. */
+export function listPrograms(directory: string): { name: string; program: Program | string }[] {
+  return [
+    { name: HELLO_NAME, program: findHello() },
+    { name: PYTHON_NAME, program: findPython(directory) },
+  ];
 }
 
 function makeProgram(name: string, command: string[]): Program | string {

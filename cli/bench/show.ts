@@ -49,7 +49,8 @@ function showExperiment(experiment: MeasuredExperiment, output: Output): void {
 export function showReport(report: BenchReport, output: Output): void {
   const { machine, date, runs, load, warnings } = report;
   const nested = machine.virtual ? ', itself virtual' : '';
-  output.print(`${machine.cpu}, ${machine.cpus} CPUs, ${formatCount(machine.memoryMib)} MiB${nested}`);
+  const memory = `${formatCount(machine.memoryMib)} MiB`;
+  output.print(`${machine.cpu}, ${machine.cpus} CPUs, ${memory}${nested}`);
   output.print(`Linux ${machine.kernel}, KVM ${machine.kvm}, ${machine.runtime}`);
   output.print(`${date}, ${runs} runs, load average ${load[0]} before, ${load[1]} after`);
   for (const experiment of report.experiments) showExperiment(experiment, output);

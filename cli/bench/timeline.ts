@@ -15,9 +15,10 @@ import {
   type Collected, type Contender, namesOf, type Sample, takeTurns, valuesOf,
 } from './harness.ts';
 import { ownCommand } from './places.ts';
-import { ENVIRONMENT, findHello, findPython, type Program } from './programs.ts';
+import { ENVIRONMENT, listPrograms, type Program, PYTHON_NAME } from './programs.ts';
 import {
-  type BenchContext, type Experiment, type ExperimentResult, makeClaim, makeRow, type Row, type Unit,
+  type BenchContext, type Experiment, type ExperimentResult, makeClaim, makeRow, type Row,
+  type Unit,
 } from './report.ts';
 
 const LATER = 'boot, later';
@@ -77,7 +78,8 @@ async function buildOnce(program: Program, output: string): Promise<Sample> {
 function bootInNewProcess(program: Program, image: string, report: string): Sample {
   const [binary, ...rest] = ownCommand() ?? [];
   if (binary === undefined) throw new Error('the command is not built: npm run build');
-  const { status, stdout, stderr } = spawnSync(binary, [...rest, 'boot', '--report', report, image], {
+  const args = [...rest, 'boot', '--report', report, image];
+  const { status, stdout, stderr } = spawnSync(binary, args, {
     input: program.input, encoding: 'utf8', timeout: 60_000,
   });
   if (status !== 0) throw new Error(`exit code ${status}: ${(stderr ?? '').trim()}`);
@@ -122,10 +124,9 @@ function rowsOf(program: Program, collected: Map<string, Collected>): Row[] {
 
 async function run(context: BenchContext): Promise<ExperimentResult> {
   const rows: Row[] = [];
-  const programs = [findHello(), findPython(context.directory)];
-  for (const [index, program] of programs.entries()) {
+  for (const [index, { name, program }] of listPrograms(context.directory).entries()) {
     if (typeof program === 'string') {
-      rows.push(makeRow(['hello (static C)', 'python3'][index] as string, 'end', 'us', [], program));
+      rows.push(makeRow(name, 'end', 'us', [], program));
       continue;
     }
     await buildOnce(program, join(context.directory, `timeline-${index}.cfi`));
@@ -134,7 +135,7 @@ async function run(context: BenchContext): Promise<ExperimentResult> {
     rows.push(...rowsOf(program, collected));
   }
   const judged = rows.find(({ group, name }) =>
-    group === `python3: ${LATER}` && name === FIRST_OUTPUT);
+    group === `${PYTHON_NAME}: ${LATER}` && name === FIRST_OUTPUT);
   return {
     rows,
     claims: [makeClaim('a later boot of the Python service prints its answer within 3 ms of the ' +

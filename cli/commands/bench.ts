@@ -1,5 +1,5 @@
-// `catavmm bench`: measures this host. Exit code 0 when everything could be measured, whether or not
-// the claims hold: how fast a host is decides nothing about whether the command worked.
+// `catavmm bench`: measures this host. Exit code 0 when every experiment could be done, whether or
+// not the claims hold: how fast a host is says nothing about whether the command worked.
 import { experiments, runBench, RUNS_DEFAULT, RUNS_QUICK } from '../bench/mod.ts';
 import { showReport } from '../bench/show.ts';
 import type { Command } from '../context.ts';

@@ -168,7 +168,8 @@ testKvm('timeline is measured, phase by phase', async () => {
   for (const what of ['run', 'build', 'boot, first', 'boot, later']) {
     assertMeasured(find(experiment, `hello (static C): ${what}`, 'end'));
   }
-  for (const name of ['phase prepare', 'phase open', 'first instruction', 'first output', 'exits']) {
+  const names = ['phase prepare', 'phase open', 'first instruction', 'first output', 'exits'];
+  for (const name of names) {
     assertMeasured(find(experiment, 'hello (static C): boot, later', name));
   }
 }, slow);
