@@ -16,8 +16,14 @@ export function checkPermission(process: Process, inode: Inode, mask: number): n
     const isFile = (mode & S_IFMT) !== S_IFDIR;
     return isFile && (mask & MAY_EXEC) !== 0 && (mode & 0o111) === 0 ? -EACCES : 0;
   }
-  const shift = process.uid === inode.uid ? 6 : process.gid === inode.gid ? 3 : 0;
+  const shift = process.uid === inode.uid ? 6 : isInGroup(process, inode.gid) ? 3 : 0;
   return ((mode >> shift) & mask) === mask ? 0 : -EACCES;
+}
+
+function isInGroup(process: Process, gid: number): boolean {
+  const { groups } = process;
+  if (process.gid === gid) return true;
+  return groups !== null && groups.data.subarray(0, groups.length).includes(gid);
 }
 
 /** Whether the process may change what only the owner may (chmod, utimes, sticky deletion). */
