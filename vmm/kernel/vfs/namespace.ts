@@ -124,10 +124,14 @@ export function createSymlink(
   if (target.length >= PATH_MAX) return -ENAMETOOLONG;
   const slot = findSlot(k, process, dirfd, path, false);
   if (typeof slot === 'number') return slot;
+  const kept = makeBytes(k.arena, target);
   const made = createNode(k, process, slot, S_IFLNK | 0o777);
-  if (typeof made === 'number') return made;
+  if (typeof made === 'number') {
+    k.arena.free(kept);
+    return made;
+  }
   const inode = made.inode as Inode;
-  inode.target = makeBytes(k.arena, target);
+  inode.target = kept;
   inode.bytes = target.length;
   return 0;
 }

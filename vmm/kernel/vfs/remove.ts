@@ -8,7 +8,7 @@ import type { Kernel } from '../kernel.ts';
 import type { Process } from '../records/task.ts';
 import { type Dentry, FS_OVERLAY, type Inode } from '../records/vfs.ts';
 import { lookupChild } from './child.ts';
-import { deleteDentry, findChild, makeDentry, pinDentry } from './dentry.ts';
+import { attachDentry, deleteDentry, findChild, makeDentry, pinDentry } from './dentry.ts';
 import { touchChanged, touchModified } from './inode.ts';
 import { beginWalk, LAST_DOT, LAST_DOTDOT, LAST_NAME, LAST_ROOT } from './lookup.ts';
 import { mayChange } from './namespace.ts';
@@ -101,6 +101,8 @@ export function removeName(k: Kernel, dentry: Dentry): void {
   const parent = dentry.parent as Dentry;
   const inode = dentry.inode as Inode;
   const dir = parent.inode as Inode;
+  // Order: what may fail for lack of kernel memory comes before any change.
+  const whiteout = dentry.inLower ? makeWhiteout(k, dentry.name.data.slice()) : null;
   pinDentry(k, parent);
   if (S_ISDIR(inode.mode)) {
     inode.nlink = 0;
@@ -110,29 +112,20 @@ export function removeName(k: Kernel, dentry: Dentry): void {
   }
   touchChanged(k, inode);
   touchModified(k, dir);
-  vacate(k, dentry);
-}
-
-/** Empties the dentry's place: a whiteout stays where the lower layer has that name. */
-export function vacate(k: Kernel, dentry: Dentry): void {
-  const parent = dentry.parent as Dentry;
-  const { inLower } = dentry;
-  const name = dentry.name.data.slice();
   dropChildren(k, dentry);
-  // The parent is held over the moment in which it may have no children.
-  parent.refs++;
   deleteDentry(k, dentry);
-  if (inLower) leaveWhiteout(k, parent, name);
-  parent.refs--;
+  if (whiteout !== null) attachDentry(k, whiteout, parent);
 }
 
 /**
- * Marks a name of the lower layer as removed. Preconditions: `parent` has no dentry of that name.
+ * A dentry that says that a name of the lower layer was removed. It is in no directory yet:
+ * attachDentry() puts it there once the name is free.
  */
-export function leaveWhiteout(k: Kernel, parent: Dentry, name: Uint8Array): void {
-  const whiteout = makeDentry(k, parent, name, null);
+export function makeWhiteout(k: Kernel, name: Uint8Array): Dentry {
+  const whiteout = makeDentry(k, null, name, null);
   whiteout.inLower = true;
-  pinDentry(k, whiteout);
+  whiteout.pinned = true;
+  return whiteout;
 }
 
 /** Frees the negative dentries of a directory that goes. */

@@ -11,7 +11,7 @@ import { S_ISDIR } from '../../abi/stat.ts';
 import type { Kernel } from '../kernel.ts';
 import type { Process } from '../records/task.ts';
 import type { Dentry, Inode } from '../records/vfs.ts';
-import { makeBytes } from '../state/containers.ts';
+import { type Bytes, makeBytes } from '../state/containers.ts';
 import { lookupChild } from './child.ts';
 import {
   attachDentry, deleteDentry, dropDentry, findChild, pinDentry, unlinkSibling,
@@ -19,7 +19,7 @@ import {
 import { touchChanged, touchModified } from './inode.ts';
 import { beginWalk, LAST_NAME, mountOf, type Walk } from './lookup.ts';
 import { mayChange } from './namespace.ts';
-import { checkEmpty, leaveWhiteout, mayRemove, removeName } from './remove.ts';
+import { checkEmpty, makeWhiteout, mayRemove, removeName } from './remove.ts';
 
 /** One end of a rename. */
 export interface RenameEnd {
@@ -136,8 +136,9 @@ function move(
   found: Dentry | null,
 ): void {
   const oldParent = old.parent as Dentry;
-  const oldName = old.name.data.slice();
-  const wasInLower = old.inLower;
+  // Order: what may fail for lack of kernel memory comes before any change.
+  const whiteout = old.inLower ? makeWhiteout(k, old.name.data.slice()) : null;
+  const name = makeBytes(k.arena, newName);
   const becomesInLower = found?.inLower ?? false;
   pinDentry(k, oldParent);
   pinDentry(k, newParent);
@@ -147,18 +148,18 @@ function move(
     if (left !== null) deleteDentry(k, left);
   }
   unlinkSibling(k, old);
-  place(k, old, newParent, newName);
+  place(k, old, newParent, name);
   old.inLower = becomesInLower;
   pinDentry(k, old);
-  if (wasInLower) leaveWhiteout(k, oldParent, oldName);
+  if (whiteout !== null) attachDentry(k, whiteout, oldParent);
   finishMove(k, old, oldParent, newParent);
 }
 
 function exchange(k: Kernel, first: Dentry, second: Dentry): void {
   const firstParent = first.parent as Dentry;
   const secondParent = second.parent as Dentry;
-  const firstName = first.name.data.slice();
-  const secondName = second.name.data.slice();
+  const firstName = makeBytes(k.arena, first.name.data.slice());
+  const secondName = makeBytes(k.arena, second.name.data.slice());
   const firstInLower = first.inLower;
   pinDentry(k, firstParent);
   pinDentry(k, secondParent);
@@ -175,10 +176,10 @@ function exchange(k: Kernel, first: Dentry, second: Dentry): void {
 }
 
 /** Gives an unlinked dentry another parent and name. Preconditions: the name is free there. */
-function place(k: Kernel, dentry: Dentry, parent: Dentry, name: Uint8Array): void {
+function place(k: Kernel, dentry: Dentry, parent: Dentry, name: Bytes): void {
   const oldParent = dentry.parent as Dentry;
   const oldName = dentry.name;
-  dentry.name = makeBytes(k.arena, name);
+  dentry.name = name;
   k.arena.free(oldName);
   attachDentry(k, dentry, parent);
   dropDentry(k, oldParent);
