@@ -45,7 +45,8 @@ function rowsOf(collected: Map<string, Collected>, cMissing: string): Row[] {
   };
   const ratio = (key: string, name: string): Row => {
     const values = pairs(collected.get(key), collected.get('c'), 'us', (a, b) => a / b);
-    return makeRow(GROUP, name, 'ratio', values, values.length > 0 ? 'turn by turn' : cMissing);
+    const missing = cMissing === '' ? 'one of the two was not measured' : cMissing;
+    return makeRow(GROUP, name, 'ratio', values, values.length > 0 ? 'turn by turn' : missing);
   };
   return [
     row('c', 'C program', 'the same ioctls'),

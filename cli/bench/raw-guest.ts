@@ -13,7 +13,8 @@ import { Machine } from '../../vmm/machine/machine.ts';
 import { PAGE_BYTES } from '../../vmm/machine/paging.ts';
 import { KERNEL_ROOT_ENTRY } from '../../vmm/machine/stub.ts';
 import { StaleTranslations } from '../../vmm/machine/translations.ts';
-import { kvmSignalMask } from '../../vmm/host/slice-timer.ts';
+import { eatSliceSignal, kvmSignalMask } from '../../vmm/host/slice-timer.ts';
+import { EINTR } from '../../vmm/abi/errno.ts';
 
 const CODE_GVA = 0x40_0000;
 const CODE: readonly number[] = [0xb8, 39, 0, 0, 0, 0x0f, 0x05, 0xeb, 0xf7];
@@ -65,7 +66,12 @@ export class RawGuest {
     vcpu.fsBase = this.#fsBase;
     vcpu.gsBase = this.#gsBase;
     this.#stale.flush();
-    const errno = vcpu.enter();
+    let errno = vcpu.enter();
+    // A signal came, for instance the last of a time slice: going on reports the call.
+    while (errno === EINTR) {
+      eatSliceSignal();
+      errno = vcpu.enter();
+    }
     const exit = classifyExit(vcpu);
     vcpu.storeRegs(u32, at);
     if (errno !== 0 || exit !== EXIT_SYSCALL) throw new Error(`errno ${errno}, exit ${exit}`);
