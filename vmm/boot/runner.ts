@@ -6,7 +6,7 @@ import type { Kernel } from '../kernel/kernel.ts';
 import { processOf } from '../kernel/kernel.ts';
 import { Task, TASK_RUNNABLE } from '../kernel/records/task.ts';
 import { makeBytes } from '../kernel/state/containers.ts';
-import { nextTask, rotate } from '../kernel/task/run-queue.ts';
+import { charge, endSlice, nextTask } from '../kernel/task/run-queue.ts';
 import { dispatchSyscall, resumeSyscall } from '../kernel/syscalls/dispatch.ts';
 import { deliverSignals, forceSignal, signalOfException } from '../kernel/signal/deliver.ts';
 
@@ -53,6 +53,7 @@ export class Runner {
   /** Whose FPU state is in the vCPU. */
   #loaded: Task | null = null;
   #rootTable: number = -1;
+  #chargedNs: number = 0;
 
   constructor(k: Kernel, machine: Machine, stale: StaleTranslations, counters: RunCounters) {
     this.k = k;
@@ -77,8 +78,9 @@ export class Runner {
       if (this.#enter(task)) continue;
       this.counters.slices++;
       runTimers(k);
-      rotate(k);
-      if (k.ports.clock.monotonicNs() >= untilNs) return 'budget';
+      const nowNs = this.#chargeLoaded();
+      endSlice(k);
+      if (nowNs >= untilNs) return 'budget';
     }
   }
 
@@ -222,11 +224,21 @@ export class Runner {
 
   #switchTo(task: Task): void {
     const { k } = this;
+    this.#chargeLoaded();
     if (this.#loaded !== null) this.#saveFpu(this.#loaded);
     writeXsave(this.machine.vcpu, task.xsave?.data ?? null);
     this.counters.switches++;
     this.#loaded = task;
     k.current = task;
+  }
+
+  /** Charges the thread on the vCPU with the time since the last charge; returns the time now. */
+  #chargeLoaded(): number {
+    const nowNs = this.k.ports.clock.monotonicNs();
+    const task = this.#loaded;
+    if (task !== null && isAlive(task)) charge(task, nowNs - this.#chargedNs);
+    this.#chargedNs = nowNs;
+    return nowNs;
   }
 
   #saveFpu(task: Task): void {

@@ -13,6 +13,8 @@ export interface Sandbox extends Rec {
   rootDentry: Dentry | null;
   /** Threads that can run, in order; a circular list through Task.runNext/runPrev. */
   runHead: Task | null;
+  /** Virtual time of the last thread that left the run list. */
+  virtualNs: number;
   /** Armed timers, sorted by deadline, through Timer.next. */
   timers: Timer | null;
   console: Console | null;
@@ -54,6 +56,7 @@ export const Sandbox: Kind<Sandbox> = kind<Sandbox>(KIND.sandbox, 'Sandbox', {
   process: fRef(() => Process),
   rootDentry: fRef(() => Dentry),
   runHead: fRef(() => Task),
+  virtualNs: fNum,
   timers: fRef(() => Timer),
   console: fRef(() => Console),
   generation: fU32,

@@ -192,6 +192,8 @@ export interface Task extends Rec {
   /** Timer that wakes it at waitDeadlineNs. */
   waitTimer: Timer | null;
   futex: FutexWaiter | null;
+  /** CPU time it has had, for the order of the run list (task/run-queue.ts). */
+  virtualNs: number;
   runNext: Task | null;
   runPrev: Task | null;
   cpuNs: number;
@@ -240,6 +242,7 @@ export const Task: Kind<Task> = kind<Task>(KIND.task, 'Task', {
   waiters: fRef(() => Waiter),
   waitTimer: fRef(() => Timer),
   futex: fRef(() => FutexWaiter),
+  virtualNs: fNum,
   runNext: fRef(() => Task),
   runPrev: fRef(() => Task),
   cpuNs: fNum,
