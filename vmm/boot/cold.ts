@@ -1,6 +1,5 @@
 // A boot from a func-image (paper, 3.5): map the frames, bring the records in with one copy, relocate
 // them, merge page tables with the pre-copied write set, redraw what must be unique, go.
-import { randomFillSync } from 'node:crypto';
 import { createMerge, type Merge } from '../../wasm/merge.ts';
 import { createRelocate, type Relocate } from '../../wasm/relocate.ts';
 import { Arena } from '../kernel/state/arena.ts';
@@ -121,7 +120,7 @@ function copyWriteSet(k: Kernel, image: OpenImage, writeSet: WriteSet): boolean 
 function redraw(k: Kernel): void {
   const { root } = k;
   root.generation++;
-  randomFillSync(root.bootId);
+  k.ports.entropy.fill(root.bootId);
   root.monotonicOffsetNs = root.savedMonotonicNs - k.ports.clock.monotonicNs();
   reconnectConsole(k);
   resumeEntry(k);

@@ -5,6 +5,7 @@ import * as fs from 'node:fs';
 import { createRelocate } from '../../wasm/relocate.ts';
 import { createMerge } from '../../wasm/merge.ts';
 import type { CfiHeader, CfiIoEntry, CfiSection } from '../../formats/cfi/header.ts';
+import { cfiDigestOff, cfiPrologueBytes } from '../../formats/cfi/prologue.ts';
 import {
   cfiHeaderBytes, decodeIoTable, findSection, parseCfi, verifySection,
 } from '../../formats/cfi/read.ts';
@@ -13,6 +14,7 @@ import { KERNEL_ABI } from '../kernel/state/kinds.ts';
 import { giveRegion, memory, type Region, takeRegion, u32, u8 } from '../kernel/state/memory.ts';
 import { BANK_GPA, BASE_GPA, FIRST_GUEST_TABLE, TABLES_GPA } from '../machine/layout.ts';
 import { PAGE_BYTES } from '../kernel/ports.ts';
+import { fileIdentity, isCheckedImage, rememberImage } from './checked-images.ts';
 import { ImageError } from './image-error.ts';
 import { sha256 } from './sha256.ts';
 
@@ -44,15 +46,16 @@ const open: Map<string, OpenImage> = new Map();
 
 /**
  * Opens and checks an image, or gives the one that is open already.
+ * @param isTrusted whether a check by an earlier process will do
  * @throws ImageError, CfiError with one plain sentence
  */
-export function openImage(path: string): OpenImage {
+export function openImage(path: string, isTrusted: boolean = true): OpenImage {
   const known = open.get(path);
   if (known !== undefined) {
-    if (identityOf(fs.statSync(path, { bigint: true })) === known.identity) return known;
+    if (fileIdentity(fs.statSync(path, { bigint: true })) === known.identity) return known;
     closeImage(known);
   }
-  const image = load(path);
+  const image = load(path, isTrusted);
   open.set(path, image);
   return image;
 }
@@ -71,22 +74,25 @@ export function readImageFrames(image: OpenImage, offset: number, target: Uint8A
   return count === target.length;
 }
 
-function identityOf(stat: fs.BigIntStats): string {
-  return `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeNs}`;
-}
-
-function load(path: string): OpenImage {
+/** Reads and checks a file; what `isTrusted` allows and an earlier process did is not done again. */
+function load(path: string, isTrusted: boolean): OpenImage {
   const fd = openFile(path);
   try {
     const stat = fs.fstatSync(fd, { bigint: true });
     if (!stat.isFile()) throw new ImageError('not-a-file', `${path} is not a regular file.`);
     const first = readBeginning(fd, Number(stat.size));
-    const header = parseCfi(first, Number(stat.size), sha256);
-    checkKernel(header);
+    const digest = first.slice(cfiDigestOff, cfiPrologueBytes);
+    const isKnown = isTrusted && isCheckedImage(stat, digest, schemaName());
+    const header = parseCfi(first, Number(stat.size), isKnown ? null : sha256);
+    if (!isKnown) checkKernel(header);
     const frames = findSection(header, 'frames');
     const region = takeRegion(frames.offset);
     try {
-      return finish(path, fd, header, frames, region, identityOf(stat));
+      const image = finish(path, fd, header, frames, region, fileIdentity(stat));
+      if (isKnown) return image;
+      checkContent(image);
+      rememberImage(stat, digest, schemaName());
+      return image;
     } catch (error) {
       giveRegion(region);
       throw error;
@@ -136,6 +142,18 @@ function checkKernel(header: CfiHeader): void {
   }
 }
 
+let name: string | null = null;
+
+/** A short name of the record schema (FNV-1a), without loading a digest. */
+function schemaName(): string {
+  if (name === null) {
+    let hash = 0x811c_9dc5;
+    for (const word of schemaWords()) hash = Math.imul(hash ^ word, 0x0100_0193) >>> 0;
+    name = hash.toString(16);
+  }
+  return name;
+}
+
 let digest: Uint8Array | null = null;
 
 /** SHA-256 of the record schema: what an image's objects were written with. */
@@ -165,20 +183,26 @@ function finish(
   }
   const piece = (kind: 'objects' | 'relations' | 'tables' | 'io'): Piece => {
     const { offset, bytes } = findSection(header, kind);
-    const address = region.address + offset;
-    verifySection(kind, u8.subarray(address, address + bytes), header, sha256);
-    return { address, bytes };
+    return { address: region.address + offset, bytes };
   };
   const ioPiece = piece('io');
-  const image = {
+  return {
     path, fd, header, identity, region, frames,
     objects: piece('objects'),
     relations: piece('relations'),
     tables: piece('tables'),
     io: decodeIoTable(u8.subarray(ioPiece.address, ioPiece.address + ioPiece.bytes)),
   };
+}
+
+/** Digests of all sections but the frames, then the structure of what they hold. */
+function checkContent(image: OpenImage): void {
+  for (const kind of ['objects', 'relations', 'tables', 'io'] as const) {
+    const { offset, bytes } = findSection(image.header, kind);
+    const address = image.region.address + offset;
+    verifySection(kind, u8.subarray(address, address + bytes), image.header, sha256);
+  }
   checkStructure(image);
-  return image;
 }
 
 /** The linear check of records and page tables: nothing in them can be anything but what it says. */

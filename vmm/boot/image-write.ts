@@ -1,13 +1,13 @@
 // Writing a func-image: frames are hashed while they stream out, the header goes in last, and the
 // finished file replaces the old one in one step. A half-written image is never seen under its name.
-import { createHash, type Hash } from 'node:crypto';
+import type { Hash } from 'node:crypto';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import type { CfiContent, CfiIoEntry, CfiSectionKind } from '../../formats/cfi/header.ts';
 import { encodeCfi, encodeIoTable, planCfi } from '../../formats/cfi/write.ts';
 import { PAGE_BYTES } from '../kernel/ports.ts';
 import type { Checkpoint } from './checkpoint.ts';
-import { sha256 } from './sha256.ts';
+import { beginSha256, sha256 } from './sha256.ts';
 
 /** Frames written at a time (1 MiB). */
 const FRAMES_PER_WRITE = 256;
@@ -118,7 +118,7 @@ function writeFrames(
   offset: number,
   onProgress: (done: number, total: number) => void,
 ): Hash {
-  const hash = createHash('sha256');
+  const hash = beginSha256();
   const { frameOrder } = checkpoint;
   const window = new Uint8Array(FRAMES_PER_WRITE * PAGE_BYTES);
   for (let first = 0; first < frameOrder.length; first += FRAMES_PER_WRITE) {

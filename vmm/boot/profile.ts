@@ -41,6 +41,7 @@ export async function profileImage(
   console.push(request ?? Uint8Array.of(NEWLINE));
   console.end();
   const { instance, image } = launchImage(file, {}, console, beginPhases());
+  instance.k.isTrial = true;
   // What matters is what stands between the boot and its first output.
   instance.runner.hooks.shouldStop = () => console.firstOutputMs !== 0;
   try {

@@ -5,7 +5,7 @@ import { HostError } from '../host/errors.ts';
 import {
   type CpuidTable, createVcpu, createVm, openKvm, setMemoryRegion, supportedCpuid, vcpuMapBytes,
 } from '../host/kvm.ts';
-import { mapAnonymous, mapWindow, type NativeRange, unmap } from '../host/memory.ts';
+import { mapAnonymous, mapWindow, type NativeRange, unmap, wantHugePages } from '../host/memory.ts';
 import { KVM_MEM_READONLY } from '../abi/kvm.ts';
 import { type CpuBaseline, maskCpuid, xcr0Of } from './cpu-baseline.ts';
 import {
@@ -18,6 +18,8 @@ import { Vcpu } from './vcpu.ts';
 const BANK_FIRST_BYTES = 64 * 1024 * 1024;
 const BANK_GROWTH_BYTES = 256 * 1024 * 1024;
 const FIRST_GROWTH_SLOT = 8;
+/** A guest that needs no more than this gets it in small pages; the rest of the bank is in large ones. */
+const SMALL_PAGES_BYTES = 2 * 1024 * 1024;
 
 export interface MachineOptions {
   /** Memory limit of the guest; the bank's address space. */
@@ -88,6 +90,10 @@ export class Machine {
     this.xcr0 = xcr0Of(options.baseline, kvm.cpuid);
     this.vmFd = createVm(kvm.fd);
     this.bank = mapAnonymous(options.bankBytes);
+    if (this.bank.bytes > SMALL_PAGES_BYTES) {
+      const rest = this.bank.bytes - SMALL_PAGES_BYTES;
+      wantHugePages(this.bank.address + SMALL_PAGES_BYTES, rest);
+    }
     this.bankView = new Uint8Array(libc.viewNative(this.bank.address, this.bank.bytes));
     this.base = options.baseBytes === 0 ? null : mapWindow(options.baseBytes);
     this.#setSlots();
