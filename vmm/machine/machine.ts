@@ -1,5 +1,5 @@
-// A zygote's hardware: VM, memory slots, one vCPU, the kernel half, all independent of any function.
-// It is made off the critical path; a boot gives it content and registers.
+// A zygote's hardware: VM, memory slots, one vCPU, the kernel half, all independent of any
+// function. It is made off the critical path; a boot gives it content and registers.
 import * as libc from '../host/libc.ts';
 import { HostError } from '../host/errors.ts';
 import {
@@ -9,7 +9,8 @@ import { mapAnonymous, mapWindow, type NativeRange, unmap } from '../host/memory
 import { KVM_MEM_READONLY } from '../abi/kvm.ts';
 import { type CpuBaseline, maskCpuid, xcr0Of } from './cpu-baseline.ts';
 import {
-  BANK_BYTES_MAX, BANK_GPA, BANK_SLOT, BASE_GPA, BASE_SLOT, TABLE_SLOT, TABLE_WINDOW_BYTES, TABLES_GPA,
+  BANK_BYTES_MAX, BANK_GPA, BANK_SLOT, BASE_GPA, BASE_SLOT, TABLE_SLOT, TABLE_WINDOW_BYTES,
+  TABLES_GPA,
 } from './layout.ts';
 import { writeKernelHalf } from './stub.ts';
 import { Vcpu } from './vcpu.ts';
@@ -114,7 +115,9 @@ export class Machine {
     return libc.addressOf(this.#owner);
   }
 
-  /** Closes the VM and unmaps its memory. Views of the bank must not be used afterwards. Idempotent. */
+  /**
+   * Closes the VM and unmaps its memory. Views of the bank must not be used afterwards. Idempotent.
+   */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;

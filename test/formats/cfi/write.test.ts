@@ -14,7 +14,8 @@ test('encodeCfi() gives a file that parseCfi() reads back', () => {
   const { file, beginning } = makeImage();
   const header = parseCfi(file, file.length, sha256);
   const content = makeContent();
-  content.cpu.features.sort((left, right) => left.leaf - right.leaf || left.subleaf - right.subleaf);
+  content.cpu.features.sort((left, right) =>
+    left.leaf - right.leaf || left.subleaf - right.subleaf);
   const { sections, ...rest } = header;
   assert.equal(rest, content);
   assert.equal(
