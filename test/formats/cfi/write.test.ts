@@ -1,3 +1,5 @@
+// Writing images: read back by our reader and by another decoder, the same bytes each time.
+
 import { createHash } from 'node:crypto';
 import { decode as cborgDecode } from 'cborg';
 import { CfiError } from '../../../formats/cfi/error.ts';
