@@ -114,6 +114,7 @@ export interface CpuidTable {
 /** What CPUID can show to guests here. Ownership: lives as long as the thread. */
 export function supportedCpuid(kvmFd: number): CpuidTable {
   const memory = mapAnonymous(4 * 4096);
+  // SAFETY: the mapping was made above, is as long as the view and is never unmapped.
   const view = new DataView(libc.viewNative(memory.address, memory.bytes));
   view.setUint32(0, CPUID_ENTRIES_MAX, true);
   mustIoctl(kvmFd, KVM_GET_SUPPORTED_CPUID, memory.address, 'KVM_GET_SUPPORTED_CPUID');

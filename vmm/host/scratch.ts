@@ -32,6 +32,7 @@ export function takeScratch(bytes: number): Scratch {
         call: 'mmap',
       });
     }
+    // SAFETY: the whole of the mapping made above.
     buffer = libc.viewNative(address, SCRATCH_BYTES);
   }
   const rounded = Math.ceil(bytes / 64) * 64;

@@ -89,6 +89,8 @@ export class Machine {
     this.xcr0 = xcr0Of(options.baseline, kvm.cpuid);
     this.vmFd = createVm(kvm.fd);
     this.bank = mapAnonymous(options.bankBytes);
+    // SAFETY: the mapping is ours and as long as the view (below 4 GiB, checked above). It stays
+    // until close(), after which nobody uses the view.
     this.bankView = new Uint8Array(libc.viewNative(this.bank.address, this.bank.bytes));
     this.base = options.baseBytes === 0 ? null : mapWindow(options.baseBytes);
     this.#setSlots();
@@ -112,6 +114,7 @@ export class Machine {
 
   /** Host-virtual address of the table window. */
   get tablesAddress(): number {
+    // SAFETY: as in #setSlots(), for as long as the caller holds this machine.
     return libc.addressOf(this.#owner);
   }
 
@@ -134,6 +137,8 @@ export class Machine {
       flags: 0,
       gpa: TABLES_GPA,
       bytes: TABLE_WINDOW_BYTES,
+      // SAFETY: KVM uses the tables' address until close(): until then #owner keeps their buffer
+      // alive, and a WebAssembly.Memory at its full size never moves.
       hva: libc.addressOf(this.#owner),
     });
     this.ensureBacked(Math.min(BANK_FIRST_BYTES, this.bank.bytes));

@@ -53,6 +53,8 @@ export class Vcpu {
   constructor(config: VcpuConfig) {
     this.fd = config.fd;
     this.#runRange = { address: config.runAddress, bytes: config.runBytes };
+    // SAFETY: the caller mapped [runAddress, runAddress + runBytes) and leaves it to close(), which
+    // unmaps it; `run` and `run32` are not used after that. Only this thread enters the vCPU.
     const buffer = libc.viewNative(config.runAddress, config.runBytes);
     this.run = new DataView(buffer);
     this.run32 = new Uint32Array(buffer);
