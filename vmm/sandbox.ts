@@ -117,7 +117,9 @@ export class Sandbox {
     return this.#session.report();
   }
 
-  /** Kills the guest if it still runs, and waits until everything it held is given back. Idempotent. */
+  /**
+   * Kills the guest if it still runs, and waits until everything it held is given back. Idempotent.
+   */
   async close(): Promise<void> {
     this.#session.kill(SIGKILL);
     await this.#session.status;

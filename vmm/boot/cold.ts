@@ -1,5 +1,5 @@
-// A boot from a func-image (paper, 3.5): map the frames, bring the records in with one copy, relocate
-// them, merge page tables with the pre-copied write set, redraw what must be unique, go.
+// A boot from a func-image (paper, 3.5): map the frames, bring the records in with one copy,
+// relocate them, merge page tables with the pre-copied write set, redraw what must be unique, go.
 import { createMerge, type Merge } from '../../wasm/merge.ts';
 import { createRelocate, type Relocate } from '../../wasm/relocate.ts';
 import { Arena } from '../kernel/state/arena.ts';

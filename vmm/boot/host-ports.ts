@@ -1,5 +1,5 @@
-// The kernel's ports over the host: rootfs, clocks, entropy, FPU, events. One file because each is a
-// few lines; guest frames and the console have their own.
+// The kernel's ports over the host: rootfs, clocks, entropy, FPU, events. One file because each is
+// a few lines; guest frames and the console have their own.
 import { CLOCK_PROCESS_CPUTIME_ID, CLOCK_REALTIME, monotonicNs, readClock } from '../host/clock.ts';
 import { fillFromHost } from '../host/entropy.ts';
 import type { HostRoot } from '../host/files.ts';

@@ -1,6 +1,6 @@
-// Opening a func-image for booting: header, digests of everything but the frames, and one structural
-// check of records and page tables. The result is kept per process by file identity, so that a second
-// boot of the same file does none of this again.
+// Opening a func-image for booting: header, digests of everything but the frames, and one
+// structural check of records and page tables. The result is kept per process by file identity, so
+// that a second boot of the same file does none of this again.
 import * as fs from 'node:fs';
 import { createRelocate } from '../../wasm/relocate.ts';
 import { createMerge } from '../../wasm/merge.ts';
@@ -138,7 +138,10 @@ function checkKernel(header: CfiHeader): void {
     );
   }
   if (header.parent !== null) {
-    throw new ImageError('parent', 'The func-image needs a parent image, which is not supported yet.');
+    throw new ImageError(
+      'parent',
+      'The func-image needs a parent image, which is not supported yet.',
+    );
   }
 }
 
@@ -205,7 +208,7 @@ function checkContent(image: OpenImage): void {
   checkStructure(image);
 }
 
-/** The linear check of records and page tables: nothing in them can be anything but what it says. */
+/** The linear check of records and page tables: nothing in them can be but what it says it is. */
 function checkStructure(image: OpenImage): void {
   const { objects, relations, tables, header } = image;
   const relocate = createRelocate(memory);
@@ -216,7 +219,8 @@ function checkStructure(image: OpenImage): void {
     const schema = scratch.address + Math.ceil(scratchBytes / 8) * 8;
     u32.set(words, schema >> 2);
     const fault = relocate.validate(
-      objects.address, objects.bytes, relations.address, relations.bytes / 8, schema, scratch.address,
+      objects.address, objects.bytes, relations.address, relations.bytes / 8, schema,
+      scratch.address,
     );
     if (fault !== null) {
       throw new ImageError('objects', `The func-image's records are malformed: ${fault.sentence}.`);
@@ -236,6 +240,9 @@ function checkStructure(image: OpenImage): void {
     baseFrames: header.memory.frames,
   });
   if (fault !== null) {
-    throw new ImageError('tables', `The func-image's page tables are malformed: ${fault.sentence}.`);
+    throw new ImageError(
+      'tables',
+      `The func-image's page tables are malformed: ${fault.sentence}.`,
+    );
   }
 }

@@ -1,5 +1,6 @@
 // Writing a func-image: frames are hashed while they stream out, the header goes in last, and the
-// finished file replaces the old one in one step. A half-written image is never seen under its name.
+// finished file replaces the old one in one step. A half-written image is never seen under its
+// name.
 import type { Hash } from 'node:crypto';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
@@ -13,7 +14,9 @@ import { beginSha256, sha256 } from './sha256.ts';
 const FRAMES_PER_WRITE = 256;
 
 /** Everything in the header that the checkpoint itself does not know. */
-export type ImageDescription = Omit<CfiContent, 'objects' | 'memory'> & { memoryLimitBytes: number };
+export type ImageDescription = Omit<CfiContent, 'objects' | 'memory'> & {
+  memoryLimitBytes: number;
+};
 
 export interface WrittenImage {
   bytes: number;

@@ -1,6 +1,6 @@
 // Profiling an image before it is finished: one trial boot in this process, fed the first training
-// request (or an empty line), tells which pages a boot writes and reads first. The image is then laid
-// out in that order: [written | read | the rest] (design: image layout; REAP, FaaSnap).
+// request (or an empty line), tells which pages a boot writes and reads first. The image is then
+// laid out in that order: [written | read | the rest] (design: image layout; REAP, FaaSnap).
 //
 // The trial is an ordinary boot: nothing it does leaves its sandbox, and what it prints is dropped.
 import { processOf } from '../kernel/kernel.ts';

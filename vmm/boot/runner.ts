@@ -17,8 +17,8 @@ import { REG, getReg, setReg } from '../kernel/syscalls/args.ts';
 import { SIGKILL, SIGSEGV } from '../abi/signal.ts';
 import type { Machine } from '../machine/machine.ts';
 import {
-  classifyExit, EXIT_EXCEPTION, EXIT_FORGED, EXIT_SLICE, EXIT_SYSCALL, type ExceptionFrame, isInStub,
-  readException,
+  classifyExit, EXIT_EXCEPTION, EXIT_FORGED, EXIT_SLICE, EXIT_SYSCALL, type ExceptionFrame,
+  isInStub, readException,
 } from '../machine/exits.ts';
 import { XSAVE_BYTES, readXsave, writeXsave } from '../machine/fpu.ts';
 import type { StaleTranslations } from '../machine/translations.ts';
@@ -63,8 +63,8 @@ export class Runner {
   }
 
   /**
-   * Runs until the process has exited, all threads wait, or `untilNs` (host monotonic) has passed at
-   * the end of a time slice.
+   * Runs until the process has exited, all threads wait, or `untilNs` (host monotonic) has passed
+   * at the end of a time slice.
    */
   run(untilNs: number): RunState {
     const { k } = this;
@@ -117,8 +117,9 @@ export class Runner {
     if (!this.#load(task)) return true;
     this.stale.flush();
     let failed = vcpu.enter();
-    // Interrupted on the way out, inside the stub: the call or exception is not reported yet. Going on
-    // with the registers untouched reports it; its state is nothing that a thread could resume from.
+    // Interrupted on the way out, inside the stub: the call or exception is not reported yet. Going
+    // on with the registers untouched reports it; its state is nothing that a thread could resume
+    // from.
     while (failed === EINTR && isInStub(vcpu)) {
       eatSliceSignal();
       failed = vcpu.enter();

@@ -1,5 +1,6 @@
-// Native memory for guests: anonymous banks that the VMM reads and writes through a view, and windows
-// over which image files are mapped, which the VMM never touches (a truncated file would kill it).
+// Native memory for guests: anonymous banks that the VMM reads and writes through a view, and
+// windows over which image files are mapped, which the VMM never touches (a truncated file would
+// kill it).
 import * as libc from './libc.ts';
 import { HostError } from './errors.ts';
 
@@ -22,10 +23,12 @@ export interface NativeRange {
 }
 
 function failed(call: string, bytes: number): HostError {
-  return new HostError('CATAVMM_OUT_OF_MEMORY', `the host refused ${bytes} bytes of address space`, {
+  const message = `the host refused ${bytes} bytes of address space`;
+  return new HostError('CATAVMM_OUT_OF_MEMORY', message, {
     errno: libc.lastErrno(),
     call,
-    hint: 'Lower --memory, or raise the limits on address space and on mappings (vm.max_map_count).',
+    hint: 'Lower --memory, ' +
+      'or raise the limits on address space and on mappings (vm.max_map_count).',
   });
 }
 

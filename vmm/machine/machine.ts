@@ -1,5 +1,5 @@
-// A zygote's hardware: VM, memory slots, one vCPU, the kernel half, all independent of any function.
-// It is made off the critical path; a boot gives it content and registers.
+// A zygote's hardware: VM, memory slots, one vCPU, the kernel half, all independent of any
+// function. It is made off the critical path; a boot gives it content and registers.
 import * as libc from '../host/libc.ts';
 import { HostError } from '../host/errors.ts';
 import {
@@ -9,7 +9,8 @@ import { mapAnonymous, mapWindow, type NativeRange, unmap, wantHugePages } from 
 import { KVM_MEM_READONLY } from '../abi/kvm.ts';
 import { type CpuBaseline, maskCpuid, xcr0Of } from './cpu-baseline.ts';
 import {
-  BANK_BYTES_MAX, BANK_GPA, BANK_SLOT, BASE_GPA, BASE_SLOT, TABLE_SLOT, TABLE_WINDOW_BYTES, TABLES_GPA,
+  BANK_BYTES_MAX, BANK_GPA, BANK_SLOT, BASE_GPA, BASE_SLOT, TABLE_SLOT, TABLE_WINDOW_BYTES,
+  TABLES_GPA,
 } from './layout.ts';
 import { writeKernelHalf } from './stub.ts';
 import { Vcpu } from './vcpu.ts';
@@ -94,6 +95,8 @@ export class Machine {
       const rest = this.bank.bytes - SMALL_PAGES_BYTES;
       wantHugePages(this.bank.address + SMALL_PAGES_BYTES, rest);
     }
+    // SAFETY: the mapping is ours and as long as the view (below 4 GiB, checked above). It stays
+    // until close(), after which nobody uses the view.
     this.bankView = new Uint8Array(libc.viewNative(this.bank.address, this.bank.bytes));
     this.base = options.baseBytes === 0 ? null : mapWindow(options.baseBytes);
     this.#setSlots();
@@ -117,10 +120,13 @@ export class Machine {
 
   /** Host-virtual address of the table window. */
   get tablesAddress(): number {
+    // SAFETY: as in #setSlots(), for as long as the caller holds this machine.
     return libc.addressOf(this.#owner);
   }
 
-  /** Closes the VM and unmaps its memory. Views of the bank must not be used afterwards. Idempotent. */
+  /**
+   * Closes the VM and unmaps its memory. Views of the bank must not be used afterwards. Idempotent.
+   */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -137,6 +143,8 @@ export class Machine {
       flags: 0,
       gpa: TABLES_GPA,
       bytes: TABLE_WINDOW_BYTES,
+      // SAFETY: KVM uses the tables' address until close(): until then #owner keeps their buffer
+      // alive, and a WebAssembly.Memory at its full size never moves.
       hva: libc.addressOf(this.#owner),
     });
     this.ensureBacked(Math.min(BANK_FIRST_BYTES, this.bank.bytes));
