@@ -187,7 +187,8 @@ export class Runner {
     this.counters.faults++;
     const result = handlePageFault(k, this.machine.vcpu.cr2, frame.errorCode);
     if (result.kind === 'signal') {
-      forceSignal(k, task, result.signal, result.code, result.address);
+      const { signal, code, address, errorCode } = result;
+      forceSignal(k, task, signal, code, address, errorCode);
     } else if (result.kind === 'oom') {
       k.ports.events.event('out-of-memory', 'the sandbox has no frames left');
       exitProcess(k, processOf(k), 0, SIGKILL);
