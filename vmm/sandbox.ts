@@ -68,8 +68,10 @@ export class Sandbox {
 
   /** Boots an image. @throws ImageError, CfiError, HostError with one plain sentence */
   static boot(image: string, options: BootOptions = {}): Promise<Sandbox> {
-    return Promise.resolve().then(() => {
+    return Promise.resolve().then(async () => {
       options.signal?.throwIfAborted();
+      // Loaded on demand: what a boot loads counts into every boot.
+      if (options.verify === true) await (await import('./boot/verify.ts')).requireGoodImage(image);
       const phases = beginPhases();
       const stdio = wireStdio(options);
       const launched = launchImage(image, options, stdio.console, phases);

@@ -57,6 +57,11 @@ export function openImage(path: string): OpenImage {
   return image;
 }
 
+/** The check of openImage(), which keeps nothing: boots of the same file go on. @throws as it does */
+export function checkImage(path: string): void {
+  closeImage(load(path));
+}
+
 /** Closes an image: boots from it must have ended. */
 export function closeImage(image: OpenImage): void {
   if (open.get(image.path) === image) open.delete(image.path);
