@@ -69,6 +69,8 @@ export class Sandbox {
   static boot(image: string, options: BootOptions = {}): Promise<Sandbox> {
     return Promise.resolve().then(async () => {
       options.signal?.throwIfAborted();
+      // Loaded on demand: what a boot loads counts into every boot.
+      if (options.verify === true) await (await import('./boot/verify.ts')).requireGoodImage(image);
       const phases = beginPhases();
       const stdio = wireStdio(options);
       const launched = launchImage(image, options, stdio.console, phases);

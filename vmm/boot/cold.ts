@@ -121,7 +121,10 @@ function redraw(k: Kernel): void {
   const { root } = k;
   root.generation++;
   k.ports.entropy.fill(root.bootId);
-  root.monotonicOffsetNs = root.savedMonotonicNs - k.ports.clock.monotonicNs();
+  // A deterministic clock knows nothing of the host's and simply goes on.
+  if (!root.deterministic) {
+    root.monotonicOffsetNs = root.savedMonotonicNs - k.ports.clock.monotonicNs();
+  }
   reconnectConsole(k);
   resumeEntry(k);
 }

@@ -46,18 +46,22 @@ const open: Map<string, OpenImage> = new Map();
 
 /**
  * Opens and checks an image, or gives the one that is open already.
- * @param isTrusted whether a check by an earlier process will do
  * @throws ImageError, CfiError with one plain sentence
  */
-export function openImage(path: string, isTrusted: boolean = true): OpenImage {
+export function openImage(path: string): OpenImage {
   const known = open.get(path);
   if (known !== undefined) {
     if (fileIdentity(fs.statSync(path, { bigint: true })) === known.identity) return known;
     closeImage(known);
   }
-  const image = load(path, isTrusted);
+  const image = load(path, true);
   open.set(path, image);
   return image;
+}
+
+/** The check of openImage(), which keeps nothing: boots of the same file go on. @throws as it does */
+export function checkImage(path: string): void {
+  closeImage(load(path, false));
 }
 
 /** Closes an image: boots from it must have ended. */

@@ -11,7 +11,7 @@ import { KIND } from '../kernel/state/kinds.ts';
 import { HEADER_BYTES } from '../kernel/state/record.ts';
 import { ImageError } from './image-error.ts';
 import { ImageFile } from './image-file.ts';
-import { closeImage, openImage } from './image-open.ts';
+import { checkImage } from './image-open.ts';
 import { beginSha256 } from './sha256.ts';
 
 /** One thing that is wrong with an image. */
@@ -157,5 +157,5 @@ function checkRecords(file: ImageFile): Problem[] {
 
 /** Records, relations and page tables, as before a first boot. */
 function checkStructure(path: string): Problem[] {
-  return collect('structure', () => closeImage(openImage(path, false)));
+  return collect('structure', () => checkImage(path));
 }

@@ -8,6 +8,7 @@ import { HostError } from '../host/errors.ts';
 import { mustIoctl } from '../host/kvm.ts';
 import { giveScratch, takeScratch, type Scratch } from '../host/scratch.ts';
 import { EFAULT, EINTR } from '../abi/errno.ts';
+import { readI64 } from '../abi/layout.ts';
 import {
   KVM_GET_SREGS, KVM_RUN, KVM_SET_CPUID2, KVM_SET_MSRS, KVM_SET_SIGNAL_MASK, KVM_SET_SREGS,
   KVM_SET_XCRS, KvmSregs, MSR_LSTAR, MSR_STAR, MSR_SYSCALL_MASK,
@@ -127,9 +128,9 @@ export class Vcpu {
     this.run.setUint32(at, this.run.getUint32(at, true) ^ CR3_IGNORED_BIT, true);
   }
 
-  /** The faulting address of the last #PF. */
+  /** The faulting address of the last #PF, signed: exact in both halves of the address space. */
   get cr2(): number {
-    return readAddress(this.run, RUN_SREGS_OFFSET + KvmSregs.cr2.offset);
+    return readI64(this.run, RUN_SREGS_OFFSET + KvmSregs.cr2.offset);
   }
   get codeSelector(): number {
     return this.run.getUint16(RUN_SREGS_OFFSET + 12, true);

@@ -205,7 +205,8 @@ test('protectRegion() keeps the content of pages through PROT_NONE', () => {
   cpu.write(at, 42);
   assert.is(protectRegion(t.k, at, PAGE, 0), 0);
   assert.is(copyOut(t.k, at, new Uint8Array(1)), 0, 'the kernel must not reach it either');
-  assert.equal(cpu.read(at), { kind: 'signal', signal: 11, code: 2, address: at });
+  const refused = { kind: 'signal', signal: 11, code: 2, address: at, errorCode: 5 };
+  assert.equal(cpu.read(at), refused);
   assert.is(protectRegion(t.k, at, PAGE, 1), 0);
   assert.is(cpu.read(at), 42);
   checkMm(t.k, t.mm);
