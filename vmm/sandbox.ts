@@ -125,6 +125,7 @@ export class Sandbox {
   async close(): Promise<void> {
     this.#session.kill(SIGKILL);
     await this.#session.status;
+    await this.#session.closed;
   }
 
   /** For `await using`. */

@@ -70,5 +70,5 @@ export function closeInstance(instance: Instance): void {
   closeLowerHandles(instance.k);
   instance.k.arena.close();
   instance.root.close(instance.root.fd);
-  closeZygote(instance.zygote);
+  closeZygote(instance.zygote, instance.k.tables.end);
 }

@@ -30,6 +30,8 @@ export interface SessionOptions {
 export class Session {
   readonly instance: Instance;
   readonly status: Promise<Status>;
+  /** Resolves when all that the sandbox held is given back. Order: after `status`. */
+  closed: Promise<void> = Promise.resolve();
   readonly #phases: Phases;
   readonly #options: SessionOptions;
   #boot: BootReport | null = null;
@@ -107,11 +109,10 @@ export class Session {
       opens: instance.k.vfs.hostOpens,
       phases: this.#phases.us,
     };
-    try {
-      this.#options.onEnd(instance);
-    } finally {
-      closeInstance(instance);
-    }
+    // Whoever waits for the end need not wait for this.
+    this.closed = new Promise((resolve) => { setImmediate(resolve); })
+      .then(() => closeInstance(instance));
+    this.#options.onEnd(instance);
   }
 
   #interruptWait(): void {

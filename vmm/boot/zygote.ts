@@ -3,11 +3,12 @@
 import { type Region, giveRegion, takeRegion, u8 } from '../kernel/state/memory.ts';
 import { Machine } from '../machine/machine.ts';
 import type { CpuBaseline } from '../machine/cpu-baseline.ts';
-import { TABLE_WINDOW_BYTES } from '../machine/layout.ts';
+import { FIRST_GUEST_TABLE, TABLE_WINDOW_BYTES } from '../machine/layout.ts';
 import { findInvalidationMethod } from '../machine/self-test.ts';
 import { setInvalidationMethod, StaleTranslations } from '../machine/translations.ts';
 import { visibleFeatures } from './cpu-check.ts';
 import { populate } from '../host/memory.ts';
+import { PAGE_BYTES } from '../kernel/ports.ts';
 import { kvmSignalMask } from '../host/slice-timer.ts';
 
 export interface ZygoteOptions {
@@ -21,6 +22,8 @@ export interface ZygoteOptions {
 /** Bank memory that a prepared machine has beyond what its image pre-copies. */
 const SPARE_BYTES = 1024 * 1024;
 const TEST_BYTES = 4 * 1024 * 1024;
+/** Pages of the table window that a machine and its probes (machine/probe.ts) have written. */
+const UNUSED_TABLES_END: number = FIRST_GUEST_TABLE + 16;
 
 export interface Zygote {
   readonly machine: Machine;
@@ -54,7 +57,7 @@ export function makeZygote(options: ZygoteOptions): Zygote {
     machine.vcpu.setSignalMask(kvmSignalMask());
     return { machine, tables, stale: new StaleTranslations(machine), options };
   } catch (error) {
-    giveRegion(tables);
+    giveRegion(tables, UNUSED_TABLES_END * PAGE_BYTES);
     throw error;
   }
 }
@@ -104,8 +107,12 @@ export function dropReadyZygotes(): void {
   for (const zygote of ready.splice(0)) closeZygote(zygote);
 }
 
-/** Closes the machine and gives its memory back. */
-export function closeZygote(zygote: Zygote): void {
+/**
+ * Closes the machine and gives its memory back.
+ * @param tablesEnd one past the highest page of the table window that was used; only what was used
+ *   is cleared, because clearing all of the window would bring all of it into memory first
+ */
+export function closeZygote(zygote: Zygote, tablesEnd: number = UNUSED_TABLES_END): void {
   zygote.machine.close();
-  giveRegion(zygote.tables);
+  giveRegion(zygote.tables, tablesEnd * PAGE_BYTES);
 }
