@@ -11,7 +11,7 @@ export type StdinSource =
 /** Where a guest's stdout or stderr goes: this process's own, a stream to read, or nowhere. */
 export type OutputTarget = 'inherit' | 'piped' | 'null';
 
-/** A host directory or file shown to the guest. Writes stay in the sandbox, or are refused (`ro`). */
+/** A host directory or file that the guest sees. Writes stay in the sandbox, or fail (`ro`). */
 export interface Volume {
   source: string;
   target: string;

@@ -1,12 +1,11 @@
 // The public object: a program running in its own virtual machine.
 import { SIGKILL } from './abi/signal.ts';
 import { signalNumber } from './abi/signal-names.ts';
-import { buildImage } from './boot/build.ts';
+import type { Instance } from './boot/instance.ts';
 import { launchImage, launchProgram } from './boot/launch.ts';
 import { beginPhases } from './boot/phases.ts';
 import { Session } from './boot/session.ts';
 import { type Stdio, wireStdio } from './boot/stdio-wiring.ts';
-import { traceCalls } from './boot/strace-hook.ts';
 import { recordWriteSet } from './boot/write-sets.ts';
 import { prepareBoot } from './boot/prepare.ts';
 import { CatavmmError } from './errors.ts';
@@ -49,12 +48,12 @@ export class Sandbox {
 
   /** Runs a program from the beginning. @throws CatavmmError, HostError */
   static run(options: ProgramOptions): Promise<Sandbox> {
-    return Promise.resolve().then(() => {
+    return Promise.resolve().then(async () => {
       options.signal?.throwIfAborted();
       const phases = beginPhases();
       const stdio = wireStdio(options);
       const instance = launchProgram(options, stdio.console, phases);
-      traceCalls(instance, options.strace);
+      if (options.strace !== undefined) await traceCalls(instance, options.strace);
       const session = new Session(instance, phases, {
         mode: 'run',
         image: null,
@@ -68,12 +67,14 @@ export class Sandbox {
 
   /** Boots an image. @throws ImageError, CfiError, HostError with one plain sentence */
   static boot(image: string, options: BootOptions = {}): Promise<Sandbox> {
-    return Promise.resolve().then(() => {
+    return Promise.resolve().then(async () => {
       options.signal?.throwIfAborted();
+      // Loaded on demand: what a boot loads counts into every boot.
+      if (options.verify === true) await (await import('./boot/verify.ts')).requireGoodImage(image);
       const phases = beginPhases();
       const stdio = wireStdio(options);
       const launched = launchImage(image, options, stdio.console, phases);
-      traceCalls(launched.instance, options.strace);
+      if (options.strace !== undefined) await traceCalls(launched.instance, options.strace);
       const session = new Session(launched.instance, phases, {
         mode: 'cold',
         image,
@@ -86,7 +87,8 @@ export class Sandbox {
   }
 
   /** Runs a program to its func-entry point and saves it. @throws CatavmmError, HostError */
-  static build(options: BuildOptions): Promise<BuildResult> {
+  static async build(options: BuildOptions): Promise<BuildResult> {
+    const { buildImage } = await import('./boot/build.ts');
     return buildImage(options);
   }
 
@@ -117,7 +119,9 @@ export class Sandbox {
     return this.#session.report();
   }
 
-  /** Kills the guest if it still runs, and waits until everything it held is given back. Idempotent. */
+  /**
+   * Kills the guest if it still runs, and waits until everything it held is given back. Idempotent.
+   */
   async close(): Promise<void> {
     this.#session.kill(SIGKILL);
     await this.#session.status;
@@ -127,6 +131,12 @@ export class Sandbox {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
+}
+
+/** --strace: loaded when it is asked for, because its tables of names are large. */
+async function traceCalls(instance: Instance, write: (line: string) => void): Promise<void> {
+  const hook = await import('./boot/strace-hook.ts');
+  hook.traceCalls(instance, write);
 }
 
 async function collect(stream: ReadableStream<Uint8Array>): Promise<Uint8Array> {

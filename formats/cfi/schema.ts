@@ -41,7 +41,9 @@ const header = map<CfiHeader>({
   kernelSchema: digest,
   sections: list(section, cfiSectionKinds.length, cfiSectionKinds.length),
   objects: map<CfiObjects>({ root: u32, count: uint(2 ** 32 - 1, 1), preferredBase: u32 }, {}),
-  memory: map<CfiMemory>({ limitBytes: safe, frames: u32, hotFrames: u32, writeFrames: u32, tables: u32 }, {}),
+  memory: map<CfiMemory>({
+    limitBytes: safe, frames: u32, hotFrames: u32, writeFrames: u32, tables: u32,
+  }, {}),
   cpu: map<CfiCpu>({
     baseline: oneOf(['v2', 'v3', 'v4', 'host']),
     xcr0: wide(),

@@ -106,7 +106,7 @@ testKvm('an image boots twice in one process, and two boots run at once', async 
       assert.is(textOf(output.stdout), `hello: ${number} is prime number ${number - 1}\n`);
     }
     const both = await Promise.all(['Ada', 'Bob'].map(async (name) =>
-      (await Sandbox.boot(image, { stdin: `${name}\n` })).output()));
+      (await Sandbox.boot(image, { stdin: `${name}\n`, verify: true })).output()));
     assert.equal(both.map(({ stdout }) => textOf(stdout)), ['hello, Ada!\n', 'hello, Bob!\n']);
   });
 });

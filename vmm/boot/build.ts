@@ -1,5 +1,5 @@
-// Func-image compilation (paper, section 5): run the program to its func-entry point, train it if asked,
-// quiesce, take a checkpoint, write it.
+// Func-image compilation (paper, section 5): run the program to its func-entry point, train it if
+// asked, quiesce, take a checkpoint, write it.
 import * as fs from 'node:fs';
 import type { CfiCpuFeature, CfiIoEntry } from '../../formats/cfi/header.ts';
 import type { BuildOptions, BuildResult } from '../options.ts';
@@ -31,7 +31,10 @@ const DEFAULT_TIMEOUT_MS = 120_000;
 const NEWLINE = 0x0a;
 const PROBE_BYTES = 4 * 1024 * 1024;
 
-/** Builds an image. @throws CatavmmError when the entry is not reached, HostError, file system errors */
+/**
+ * Builds an image.
+ * @throws CatavmmError when the entry is not reached, HostError, file system errors
+ */
 export async function buildImage(options: BuildOptions): Promise<BuildResult> {
   const phases = beginPhases();
   const console = new QueueConsole(outputSink(options));
@@ -94,7 +97,8 @@ async function runToEntry(
   throw new CatavmmError(
     'CATAVMM_ENTRY_NOT_REACHED',
     `The program ${why}.`,
-    'Choose the point with --entry (listen, stdin, line=TEXT), or call catavmm_entry() in the program.',
+    'Choose the point with --entry (listen, stdin, line=TEXT), ' +
+      'or call catavmm_entry() in the program.',
   );
 }
 

@@ -1,6 +1,6 @@
 // A checkpoint of a quiesced sandbox, in memory: the sections of a func-image (paper, 3.2; design:
-// image layout). Works on tables and frame ids in the state memory; frames are named, not copied, and
-// stream out later in their new order.
+// image layout). Works on tables and frame ids in the state memory; frames are named, not copied,
+// and stream out later in their new order.
 import type { Kernel } from '../kernel/kernel.ts';
 import { processOf } from '../kernel/kernel.ts';
 import { Inode, type Mm } from '../kernel/records/index.ts';
@@ -64,8 +64,8 @@ interface Work {
 }
 
 /**
- * Takes a checkpoint. Preconditions: no thread is on the vCPU (Runner.parkThread), all are blocked or
- * at a system call boundary. The sandbox may go on afterwards.
+ * Takes a checkpoint. Preconditions: no thread is on the vCPU (Runner.parkThread), all are blocked
+ * or at a system call boundary. The sandbox may go on afterwards.
  */
 export function takeCheckpoint(k: Kernel, hot: HotFrames = NOTHING_HOT): Checkpoint {
   const mm = processOf(k).mm;
@@ -234,8 +234,8 @@ function packTables(work: Work, hotFrames: number): { bytes: Uint8Array; count: 
 
 /**
  * Takes hot pages of private file mappings out of the page cache's hands in the packed tables: the
- * frame stays named by both, and being a base frame it can never change, but a boot may pre-copy the
- * page like any other private one.
+ * frame stays named by both, and being a base frame it can never change, but a boot may pre-copy
+ * the page like any other private one.
  */
 function unshareHotPages(work: Work, tables: number, hotFrames: number): void {
   const { mm } = work;

@@ -1,6 +1,5 @@
-// A boot from a func-image (paper, 3.5): map the frames, bring the records in with one copy, relocate
-// them, merge page tables with the pre-copied write set, redraw what must be unique, go.
-import { randomFillSync } from 'node:crypto';
+// A boot from a func-image (paper, 3.5): map the frames, bring the records in with one copy,
+// relocate them, merge page tables with the pre-copied write set, redraw what must be unique, go.
 import { createMerge, type Merge } from '../../wasm/merge.ts';
 import { createRelocate, type Relocate } from '../../wasm/relocate.ts';
 import { Arena } from '../kernel/state/arena.ts';
@@ -121,8 +120,11 @@ function copyWriteSet(k: Kernel, image: OpenImage, writeSet: WriteSet): boolean 
 function redraw(k: Kernel): void {
   const { root } = k;
   root.generation++;
-  randomFillSync(root.bootId);
-  root.monotonicOffsetNs = root.savedMonotonicNs - k.ports.clock.monotonicNs();
+  k.ports.entropy.fill(root.bootId);
+  // A deterministic clock knows nothing of the host's and simply goes on.
+  if (!root.deterministic) {
+    root.monotonicOffsetNs = root.savedMonotonicNs - k.ports.clock.monotonicNs();
+  }
   reconnectConsole(k);
   resumeEntry(k);
 }

@@ -1,5 +1,5 @@
-// Drives a runner until the sandbox ends: enters the guest in bounded bursts, waits for the console and
-// for timers while all threads are blocked, and lets the event loop run in between.
+// Drives a runner until the sandbox ends: enters the guest in bounded bursts, waits for the console
+// and for timers while all threads are blocked, and lets the event loop run in between.
 import { consoleReadable, consoleWritable } from '../kernel/ipc/console.ts';
 import { nowNs } from '../kernel/time/clock.ts';
 import { nextDeadlineNs, runTimers } from '../kernel/time/timers.ts';

@@ -30,7 +30,7 @@ export interface EntryWatch {
   kind(): 'explicit' | 'listen' | 'stdin' | 'line';
 }
 
-/** Arms the watch. `training` are requests fed to stdin, one at each entry, before the last counts. */
+/** Arms the watch. `training`: requests fed to stdin, one at each entry, before the last counts. */
 export function watchEntry(
   k: Kernel,
   console: QueueConsole,

@@ -1,7 +1,7 @@
-// The kernel's ports over the host: rootfs, clocks, entropy, FPU, events. One file because each is a
-// few lines; guest frames and the console have their own.
-import { randomFillSync } from 'node:crypto';
+// The kernel's ports over the host: rootfs, clocks, entropy, FPU, events. One file because each is
+// a few lines; guest frames and the console have their own.
 import { CLOCK_PROCESS_CPUTIME_ID, CLOCK_REALTIME, monotonicNs, readClock } from '../host/clock.ts';
+import { fillFromHost } from '../host/entropy.ts';
 import type { HostRoot } from '../host/files.ts';
 import type { Machine } from '../machine/machine.ts';
 import { XSAVE_BYTES, readXsave, writeXsave } from '../machine/fpu.ts';
@@ -41,7 +41,7 @@ export function makeClock(): ClockPort {
 
 /** The host's random number generator. Fails closed: an error ends the boot. */
 export function makeEntropy(): EntropyPort {
-  return { fill: (target) => { randomFillSync(target); } };
+  return { fill: fillFromHost };
 }
 
 export function makeFpu(machine: Machine): FpuPort {

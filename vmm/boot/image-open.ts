@@ -1,10 +1,11 @@
-// Opening a func-image for booting: header, digests of everything but the frames, and one structural
-// check of records and page tables. The result is kept per process by file identity, so that a second
-// boot of the same file does none of this again.
+// Opening a func-image for booting: header, digests of everything but the frames, and one
+// structural check of records and page tables. The result is kept per process by file identity, so
+// that a second boot of the same file does none of this again.
 import * as fs from 'node:fs';
 import { createRelocate } from '../../wasm/relocate.ts';
 import { createMerge } from '../../wasm/merge.ts';
 import type { CfiHeader, CfiIoEntry, CfiSection } from '../../formats/cfi/header.ts';
+import { cfiDigestOff, cfiPrologueBytes } from '../../formats/cfi/prologue.ts';
 import {
   cfiHeaderBytes, decodeIoTable, findSection, parseCfi, verifySection,
 } from '../../formats/cfi/read.ts';
@@ -13,6 +14,7 @@ import { KERNEL_ABI } from '../kernel/state/kinds.ts';
 import { giveRegion, memory, type Region, takeRegion, u32, u8 } from '../kernel/state/memory.ts';
 import { BANK_GPA, BASE_GPA, FIRST_GUEST_TABLE, TABLES_GPA } from '../machine/layout.ts';
 import { PAGE_BYTES } from '../kernel/ports.ts';
+import { fileIdentity, isCheckedImage, rememberImage } from './checked-images.ts';
 import { ImageError } from './image-error.ts';
 import { sha256 } from './sha256.ts';
 
@@ -49,12 +51,17 @@ const open: Map<string, OpenImage> = new Map();
 export function openImage(path: string): OpenImage {
   const known = open.get(path);
   if (known !== undefined) {
-    if (identityOf(fs.statSync(path, { bigint: true })) === known.identity) return known;
+    if (fileIdentity(fs.statSync(path, { bigint: true })) === known.identity) return known;
     closeImage(known);
   }
-  const image = load(path);
+  const image = load(path, true);
   open.set(path, image);
   return image;
+}
+
+/** The check of openImage(), which keeps nothing: boots of the same file go on. @throws as it does */
+export function checkImage(path: string): void {
+  closeImage(load(path, false));
 }
 
 /** Closes an image: boots from it must have ended. */
@@ -71,22 +78,25 @@ export function readImageFrames(image: OpenImage, offset: number, target: Uint8A
   return count === target.length;
 }
 
-function identityOf(stat: fs.BigIntStats): string {
-  return `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeNs}`;
-}
-
-function load(path: string): OpenImage {
+/** Reads and checks a file; what `isTrusted` allows and an earlier process did is not done again. */
+function load(path: string, isTrusted: boolean): OpenImage {
   const fd = openFile(path);
   try {
     const stat = fs.fstatSync(fd, { bigint: true });
     if (!stat.isFile()) throw new ImageError('not-a-file', `${path} is not a regular file.`);
     const first = readBeginning(fd, Number(stat.size));
-    const header = parseCfi(first, Number(stat.size), sha256);
-    checkKernel(header);
+    const digest = first.slice(cfiDigestOff, cfiPrologueBytes);
+    const isKnown = isTrusted && isCheckedImage(stat, digest, schemaName());
+    const header = parseCfi(first, Number(stat.size), isKnown ? null : sha256);
+    if (!isKnown) checkKernel(header);
     const frames = findSection(header, 'frames');
     const region = takeRegion(frames.offset);
     try {
-      return finish(path, fd, header, frames, region, identityOf(stat));
+      const image = finish(path, fd, header, frames, region, fileIdentity(stat));
+      if (isKnown) return image;
+      checkContent(image);
+      rememberImage(stat, digest, schemaName());
+      return image;
     } catch (error) {
       giveRegion(region);
       throw error;
@@ -132,8 +142,23 @@ function checkKernel(header: CfiHeader): void {
     );
   }
   if (header.parent !== null) {
-    throw new ImageError('parent', 'The func-image needs a parent image, which is not supported yet.');
+    throw new ImageError(
+      'parent',
+      'The func-image needs a parent image, which is not supported yet.',
+    );
   }
+}
+
+let name: string | null = null;
+
+/** A short name of the record schema (FNV-1a), without loading a digest. */
+function schemaName(): string {
+  if (name === null) {
+    let hash = 0x811c_9dc5;
+    for (const word of schemaWords()) hash = Math.imul(hash ^ word, 0x0100_0193) >>> 0;
+    name = hash.toString(16);
+  }
+  return name;
 }
 
 let digest: Uint8Array | null = null;
@@ -165,23 +190,29 @@ function finish(
   }
   const piece = (kind: 'objects' | 'relations' | 'tables' | 'io'): Piece => {
     const { offset, bytes } = findSection(header, kind);
-    const address = region.address + offset;
-    verifySection(kind, u8.subarray(address, address + bytes), header, sha256);
-    return { address, bytes };
+    return { address: region.address + offset, bytes };
   };
   const ioPiece = piece('io');
-  const image = {
+  return {
     path, fd, header, identity, region, frames,
     objects: piece('objects'),
     relations: piece('relations'),
     tables: piece('tables'),
     io: decodeIoTable(u8.subarray(ioPiece.address, ioPiece.address + ioPiece.bytes)),
   };
-  checkStructure(image);
-  return image;
 }
 
-/** The linear check of records and page tables: nothing in them can be anything but what it says. */
+/** Digests of all sections but the frames, then the structure of what they hold. */
+function checkContent(image: OpenImage): void {
+  for (const kind of ['objects', 'relations', 'tables', 'io'] as const) {
+    const { offset, bytes } = findSection(image.header, kind);
+    const address = image.region.address + offset;
+    verifySection(kind, u8.subarray(address, address + bytes), image.header, sha256);
+  }
+  checkStructure(image);
+}
+
+/** The linear check of records and page tables: nothing in them can be but what it says it is. */
 function checkStructure(image: OpenImage): void {
   const { objects, relations, tables, header } = image;
   const relocate = createRelocate(memory);
@@ -192,7 +223,8 @@ function checkStructure(image: OpenImage): void {
     const schema = scratch.address + Math.ceil(scratchBytes / 8) * 8;
     u32.set(words, schema >> 2);
     const fault = relocate.validate(
-      objects.address, objects.bytes, relations.address, relations.bytes / 8, schema, scratch.address,
+      objects.address, objects.bytes, relations.address, relations.bytes / 8, schema,
+      scratch.address,
     );
     if (fault !== null) {
       throw new ImageError('objects', `The func-image's records are malformed: ${fault.sentence}.`);
@@ -212,6 +244,9 @@ function checkStructure(image: OpenImage): void {
     baseFrames: header.memory.frames,
   });
   if (fault !== null) {
-    throw new ImageError('tables', `The func-image's page tables are malformed: ${fault.sentence}.`);
+    throw new ImageError(
+      'tables',
+      `The func-image's page tables are malformed: ${fault.sentence}.`,
+    );
   }
 }

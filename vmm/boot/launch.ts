@@ -47,7 +47,8 @@ export function launchProgram(
     ports.entropy.fill(k.root.bootId);
     startProgram(k, {
       argv: options.command.map(toBytes),
-      env: Object.entries(options.env ?? DEFAULT_ENV).map(([key, value]) => toBytes(`${key}=${value}`)),
+      env: Object.entries(options.env ?? DEFAULT_ENV)
+        .map(([key, value]) => toBytes(`${key}=${value}`)),
       cwd: toBytes(options.cwd ?? '/'),
     });
     phases.mark('load');
@@ -105,11 +106,17 @@ export function toBytes(value: string | Uint8Array): Uint8Array {
 function openVolume(volume: Volume): MountedVolume {
   const target = path.posix.normalize(volume.target).replace(/^\/+|\/+$/g, '');
   if (!volume.target.startsWith('/') || target === '') {
-    throw new CatavmmError('CATAVMM_OPTION', `The volume's target ${volume.target} is no place below /.`);
+    throw new CatavmmError(
+      'CATAVMM_OPTION',
+      `The volume's target ${volume.target} is no place below /.`,
+    );
   }
   const stat = fs.statSync(volume.source, { throwIfNoEntry: false });
   if (stat === undefined) {
-    throw new CatavmmError('CATAVMM_OPTION', `The volume's source ${volume.source} does not exist.`);
+    throw new CatavmmError(
+      'CATAVMM_OPTION',
+      `The volume's source ${volume.source} does not exist.`,
+    );
   }
   const isFile = !stat.isDirectory();
   const source = path.resolve(volume.source);

@@ -1,6 +1,9 @@
 // Profiling an image before it is finished: one trial boot in this process, fed the first training
-// request (or an empty line), tells which pages a boot writes and reads first. The image is then laid
-// out in that order: [written | read | the rest] (design: image layout; REAP, FaaSnap).
+// request (or an empty line), tells which pages a boot writes and reads first. The image is then
+// laid out in that order: [written | read | the rest] (design: image layout; REAP, FaaSnap).
+//
+// A deterministic image gets only the order of what is written: D bits are exact, but a CPU sets A bits
+// for accesses that it merely guesses, too.
 //
 // The trial is an ordinary boot: nothing it does leaves its sandbox, and what it prints is dropped.
 import { processOf } from '../kernel/kernel.ts';
@@ -26,6 +29,8 @@ export interface Profile {
 
 /** Longest trial: what a request touches first shows early. */
 const TRIAL_MS = 1500;
+/** The same for a deterministic trial, which no clock may end. */
+const TRIAL_CALLS = 20_000;
 const USER_END = 0x8000_0000_0000;
 const NEWLINE = 0x0a;
 
@@ -41,11 +46,20 @@ export async function profileImage(
   console.push(request ?? Uint8Array.of(NEWLINE));
   console.end();
   const { instance, image } = launchImage(file, {}, console, beginPhases());
+  instance.k.isTrial = true;
   // What matters is what stands between the boot and its first output.
-  instance.runner.hooks.shouldStop = () => console.firstOutputMs !== 0;
+  const { root } = instance.k;
+  const lastCall = root.deterministic ? root.syscallCount + TRIAL_CALLS : Infinity;
+  instance.runner.hooks.shouldStop = () =>
+    console.firstOutputMs !== 0 || root.syscallCount >= lastCall;
   try {
-    await drive(instance, { deadlineNs: monotonicNs() + TRIAL_MS * 1e6, signal: null });
-    return touchedFrames(instance, image);
+    const deadlineNs = monotonicNs() + TRIAL_MS * 1e6;
+    const end = await drive(instance, { deadlineNs, signal: null });
+    const { deterministic, runHead } = instance.k.root;
+    if (!deterministic) return touchedFrames(instance, image);
+    // How far a thread comes until the deadline is chance.
+    if (end === 'timeout' && runHead !== null) return { written: [], read: [] };
+    return { ...touchedFrames(instance, image), read: [] };
   } catch {
     // A trial that fails costs speed, not correctness: the image keeps its plain order.
     return { written: [], read: [] };

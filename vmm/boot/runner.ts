@@ -12,13 +12,14 @@ import { deliverSignals, forceSignal, signalOfException } from '../kernel/signal
 
 import { handlePageFault } from '../kernel/mm/fault.ts';
 import { exitProcess } from '../kernel/task/exit.ts';
+import { runNs } from '../kernel/time/clock.ts';
 import { runTimers } from '../kernel/time/timers.ts';
 import { REG, getReg, setReg } from '../kernel/syscalls/args.ts';
 import { SIGKILL, SIGSEGV } from '../abi/signal.ts';
 import type { Machine } from '../machine/machine.ts';
 import {
-  classifyExit, EXIT_EXCEPTION, EXIT_FORGED, EXIT_SLICE, EXIT_SYSCALL, type ExceptionFrame, isInStub,
-  readException,
+  classifyExit, EXIT_EXCEPTION, EXIT_FORGED, EXIT_SLICE, EXIT_SYSCALL, type ExceptionFrame,
+  isInStub, readException,
 } from '../machine/exits.ts';
 import { XSAVE_BYTES, readXsave, writeXsave } from '../machine/fpu.ts';
 import type { StaleTranslations } from '../machine/translations.ts';
@@ -27,6 +28,7 @@ import { PAGE_BYTES, TABLES_GPA_BASE } from './geometry.ts';
 import { eatSliceSignal } from '../host/slice-timer.ts';
 import { EFAULT, EINTR } from '../abi/errno.ts';
 import type { RunCounters } from './counters.ts';
+import { FixedSlices } from './fixed-slices.ts';
 
 export type RunState = 'exited' | 'idle' | 'budget' | 'stopped';
 
@@ -54,6 +56,7 @@ export class Runner {
   #loaded: Task | null = null;
   #rootTable: number = -1;
   #chargedNs: number = 0;
+  #fixedSlices: FixedSlices = new FixedSlices();
 
   constructor(k: Kernel, machine: Machine, stale: StaleTranslations, counters: RunCounters) {
     this.k = k;
@@ -63,8 +66,8 @@ export class Runner {
   }
 
   /**
-   * Runs until the process has exited, all threads wait, or `untilNs` (host monotonic) has passed at
-   * the end of a time slice.
+   * Runs until the process has exited, all threads wait, or `untilNs` (host monotonic) has passed
+   * at the end of a time slice.
    */
   run(untilNs: number): RunState {
     const { k } = this;
@@ -75,13 +78,24 @@ export class Runner {
       const task = nextTask(k);
       if (task === null) return 'idle';
       if (!this.#prepare(task)) continue;
-      if (this.#enter(task)) continue;
+      const wentOn = this.#enter(task);
+      if (k.root.deterministic) this.#fixedSlices.afterExit(k, task);
+      if (wentOn) continue;
       this.counters.slices++;
-      runTimers(k);
-      const nowNs = this.#chargeLoaded();
-      endSlice(k);
-      if (nowNs >= untilNs) return 'budget';
+      this.#endSlice(task);
+      if (k.ports.clock.monotonicNs() >= untilNs) return 'budget';
     }
+  }
+
+  #endSlice(task: Task): void {
+    const { k } = this;
+    if (k.root.deterministic) {
+      this.#fixedSlices.afterHostSlice(k, task);
+      return;
+    }
+    runTimers(k);
+    this.#chargeLoaded();
+    endSlice(k);
   }
 
   /** Stores the FPU state of the thread on the vCPU in its record. Order: before a save. */
@@ -117,8 +131,9 @@ export class Runner {
     if (!this.#load(task)) return true;
     this.stale.flush();
     let failed = vcpu.enter();
-    // Interrupted on the way out, inside the stub: the call or exception is not reported yet. Going on
-    // with the registers untouched reports it; its state is nothing that a thread could resume from.
+    // Interrupted on the way out, inside the stub: the call or exception is not reported yet. Going
+    // on with the registers untouched reports it; its state is nothing that a thread could resume
+    // from.
     while (failed === EINTR && isInStub(vcpu)) {
       eatSliceSignal();
       failed = vcpu.enter();
@@ -233,13 +248,12 @@ export class Runner {
     k.current = task;
   }
 
-  /** Charges the thread on the vCPU with the time since the last charge; returns the time now. */
-  #chargeLoaded(): number {
-    const nowNs = this.k.ports.clock.monotonicNs();
+  /** Charges the thread on the vCPU with the time since the last charge. */
+  #chargeLoaded(): void {
+    const nowNs = runNs(this.k);
     const task = this.#loaded;
     if (task !== null && isAlive(task)) charge(task, nowNs - this.#chargedNs);
     this.#chargedNs = nowNs;
-    return nowNs;
   }
 
   #saveFpu(task: Task): void {

@@ -1,4 +1,5 @@
-// Starting a program in a fresh sandbox: the mounted tree, the first process, its descriptors, execve.
+// Starting a program in a fresh sandbox: the mounted tree, the first process, its descriptors,
+// execve.
 import { errnoName, EACCES, ENOENT, ENOEXEC, ENOTDIR } from '../abi/errno.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Process, Task } from '../kernel/records/task.ts';

@@ -1,11 +1,14 @@
-// Volumes (-v SRC:DST): host directories or files shown at other places of the guest's tree. They are
-// part of the lower layer, so the guest's writes stay in the sandbox like all others.
+// Volumes (-v SRC:DST): host directories or files shown at other places of the guest's tree. They
+// are part of the lower layer, so the guest's writes stay in the sandbox like all others.
 import { ENOENT, ENOTDIR } from '../abi/errno.ts';
 import { DT_DIR } from '../abi/fcntl.ts';
 import { S_IFDIR } from '../abi/stat.ts';
 import type { LowerEntry, LowerFs, LowerStat } from '../kernel/ports.ts';
 
-/** A volume with its own root. `target` is relative to the guest's root, without slashes at its ends. */
+/**
+ * A volume with its own root. `target` is relative to the guest's root, without slashes at its
+ * ends.
+ */
 export interface MountedVolume {
   target: string;
   lower: LowerFs;

@@ -1,7 +1,7 @@
 // The pages that a boot touches first, pre-copied into the bank and mapped before the guest runs:
-// 1.2 µs a page instead of a copy-on-write exit of 36, or of 2.7 for reading a base page (paper 3.1;
-// REAP, FaaSnap). Pages that are only read are copied too: a bank page is mapped along with its
-// neighbours, a page of a read-only file mapping never is.
+// 1.2 µs a page instead of a copy-on-write exit of 36, or of 2.7 for reading a base page (paper
+// 3.1; REAP, FaaSnap). Pages that are only read are copied too: a bank page is mapped along with
+// its neighbours, a page of a read-only file mapping never is.
 //
 //   private tree   only the tables on the path to these pages; leaf j names bank frame 1 + j
 //   merged with the image's tables (base) by the merge module: private entry if present, else base

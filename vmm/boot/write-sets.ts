@@ -1,12 +1,12 @@
-// Write sets by image: what the image itself carries from its build's trial boot, or, for an image without
-// one, what the first boot in this process wrote. A cache by file identity.
+// Write sets by image: what the image itself carries from its build's trial boot, or, for an image
+// without one, what the first boot in this process wrote. A cache by file identity.
 import type { Instance } from './instance.ts';
 import type { OpenImage } from './image-open.ts';
 import { collectWritten, makeWriteSet, type WriteSet, touchedByImage } from './write-set.ts';
 
 const known: Map<string, WriteSet | null> = new Map();
 
-/** The write set to pre-copy: what boots in this process wrote, else what the image says, or null. */
+/** The write set to pre-copy: the image's own, else what its first boot here wrote, or null. */
 export function writeSetOf(image: OpenImage): WriteSet | null {
   let set = known.get(image.identity);
   if (set === undefined) {

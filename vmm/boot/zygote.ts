@@ -35,7 +35,9 @@ const BASE_CLASSES: readonly number[] = [64, 256, 1024, 4096].map((mib) => mib *
 /** The base window for an image with `bytes` of frames. @throws RangeError above 4 GiB */
 export function baseClassOf(bytes: number): number {
   const found = BASE_CLASSES.find((size) => size >= bytes);
-  if (found === undefined) throw new RangeError(`an image of ${bytes} bytes of memory is too large`);
+  if (found === undefined) {
+    throw new RangeError(`an image of ${bytes} bytes of memory is too large`);
+  }
   return found;
 }
 

@@ -1,6 +1,6 @@
-// Files of the host below a root directory, for the guest's read-only lower layer: statx, openat2 with
-// RESOLVE_IN_ROOT, pread, readlinkat, getdents64. The guest kernel resolves paths itself, component by
-// component, so the host never follows a link on its behalf.
+// Files of the host below a root directory, for the guest's read-only lower layer: statx, openat2
+// with RESOLVE_IN_ROOT, pread, readlinkat, getdents64. The guest kernel resolves paths itself,
+// component by component, so the host never follows a link on its behalf.
 import * as libc from './libc.ts';
 import { HostError } from './errors.ts';
 import { takeScratch, type Scratch } from './scratch.ts';

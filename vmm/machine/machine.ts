@@ -1,15 +1,16 @@
-// A zygote's hardware: VM, memory slots, one vCPU, the kernel half, all independent of any function.
-// It is made off the critical path; a boot gives it content and registers.
+// A zygote's hardware: VM, memory slots, one vCPU, the kernel half, all independent of any
+// function. It is made off the critical path; a boot gives it content and registers.
 import * as libc from '../host/libc.ts';
 import { HostError } from '../host/errors.ts';
 import {
   type CpuidTable, createVcpu, createVm, openKvm, setMemoryRegion, supportedCpuid, vcpuMapBytes,
 } from '../host/kvm.ts';
-import { mapAnonymous, mapWindow, type NativeRange, unmap } from '../host/memory.ts';
+import { mapAnonymous, mapWindow, type NativeRange, unmap, wantHugePages } from '../host/memory.ts';
 import { KVM_MEM_READONLY } from '../abi/kvm.ts';
 import { type CpuBaseline, maskCpuid, xcr0Of } from './cpu-baseline.ts';
 import {
-  BANK_BYTES_MAX, BANK_GPA, BANK_SLOT, BASE_GPA, BASE_SLOT, TABLE_SLOT, TABLE_WINDOW_BYTES, TABLES_GPA,
+  BANK_BYTES_MAX, BANK_GPA, BANK_SLOT, BASE_GPA, BASE_SLOT, TABLE_SLOT, TABLE_WINDOW_BYTES,
+  TABLES_GPA,
 } from './layout.ts';
 import { writeKernelHalf } from './stub.ts';
 import { Vcpu } from './vcpu.ts';
@@ -18,6 +19,8 @@ import { Vcpu } from './vcpu.ts';
 const BANK_FIRST_BYTES = 64 * 1024 * 1024;
 const BANK_GROWTH_BYTES = 256 * 1024 * 1024;
 const FIRST_GROWTH_SLOT = 8;
+/** A guest that needs no more than this gets it in small pages; the rest of the bank is in large ones. */
+const SMALL_PAGES_BYTES = 2 * 1024 * 1024;
 
 export interface MachineOptions {
   /** Memory limit of the guest; the bank's address space. */
@@ -88,6 +91,12 @@ export class Machine {
     this.xcr0 = xcr0Of(options.baseline, kvm.cpuid);
     this.vmFd = createVm(kvm.fd);
     this.bank = mapAnonymous(options.bankBytes);
+    if (this.bank.bytes > SMALL_PAGES_BYTES) {
+      const rest = this.bank.bytes - SMALL_PAGES_BYTES;
+      wantHugePages(this.bank.address + SMALL_PAGES_BYTES, rest);
+    }
+    // SAFETY: the mapping is ours and as long as the view (below 4 GiB, checked above). It stays
+    // until close(), after which nobody uses the view.
     this.bankView = new Uint8Array(libc.viewNative(this.bank.address, this.bank.bytes));
     this.base = options.baseBytes === 0 ? null : mapWindow(options.baseBytes);
     this.#setSlots();
@@ -111,10 +120,13 @@ export class Machine {
 
   /** Host-virtual address of the table window. */
   get tablesAddress(): number {
+    // SAFETY: as in #setSlots(), for as long as the caller holds this machine.
     return libc.addressOf(this.#owner);
   }
 
-  /** Closes the VM and unmaps its memory. Views of the bank must not be used afterwards. Idempotent. */
+  /**
+   * Closes the VM and unmaps its memory. Views of the bank must not be used afterwards. Idempotent.
+   */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -131,6 +143,8 @@ export class Machine {
       flags: 0,
       gpa: TABLES_GPA,
       bytes: TABLE_WINDOW_BYTES,
+      // SAFETY: KVM uses the tables' address until close(): until then #owner keeps their buffer
+      // alive, and a WebAssembly.Memory at its full size never moves.
       hva: libc.addressOf(this.#owner),
     });
     this.ensureBacked(Math.min(BANK_FIRST_BYTES, this.bank.bytes));

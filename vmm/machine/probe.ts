@@ -1,6 +1,9 @@
-// Runs a few instructions at CPL 3 on a fresh machine, for questions that only the hardware answers:
-// self-test.ts, cpuid-probe.ts. One code page, one data page; everything is undone afterwards.
+// Runs a few instructions at CPL 3 on a fresh machine, for questions that only the hardware
+// answers: self-test.ts, cpuid-probe.ts. One code page, one data page; everything is undone
+// afterwards.
+import { EINTR } from '../abi/errno.ts';
 import { dropTranslations } from '../host/memory.ts';
+import { eatSliceSignal } from '../host/slice-timer.ts';
 import { BANK_GPA, FIRST_GUEST_TABLE, TABLES_GPA } from './layout.ts';
 import type { Machine } from './machine.ts';
 import { PAGE_BYTES } from './paging.ts';
@@ -17,7 +20,9 @@ const CODE_ENTRY = 0x05n;
 const DATA_ENTRY = 0x8000_0000_0000_0007n;
 
 /** Word indexes of low register halves in struct kvm_regs. */
-export const WORD = { rax: 0, rbx: 2, rcx: 4, rdx: 6, rsi: 8, rdi: 10, rsp: 12, rip: 32, rflags: 34 };
+export const WORD = {
+  rax: 0, rbx: 2, rcx: 4, rdx: 6, rsi: 8, rdi: 10, rsp: 12, rip: 32, rflags: 34,
+};
 
 /** Prepares a fresh machine. Order: runProbe() any number of times, then endProbe(). */
 export function beginProbe(machine: Machine, program: readonly number[]): void {
@@ -40,7 +45,10 @@ export function mapProbeData(machine: Machine, frame: number): void {
   setLeaf(machine, DATA_GVA, frame, DATA_ENTRY);
 }
 
-/** Runs the program from its start to its first exit; the registers then, as u32 words. */
+/**
+ * Runs the program from its start to its first exit; the registers then, as u32 words. A time slice
+ * that ended a moment ago may still interrupt the entry, as any signal may: then it goes on.
+ */
 export function runProbe(machine: Machine): Uint32Array {
   const regs = new Uint32Array(36);
   regs[WORD.rip] = CODE_GVA;
@@ -48,7 +56,7 @@ export function runProbe(machine: Machine): Uint32Array {
   regs[WORD.rsp] = DATA_GVA + 8;
   regs[WORD.rflags] = 0x202;
   machine.vcpu.loadRegs(regs, 0);
-  machine.vcpu.enter();
+  while (machine.vcpu.enter() === EINTR) eatSliceSignal();
   machine.vcpu.storeRegs(regs, 0);
   return regs;
 }

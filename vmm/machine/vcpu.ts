@@ -1,8 +1,8 @@
 // One vCPU: entering the guest, and telling why it came out.
 //
 // Registers travel through struct kvm_run's sync area (KVM_CAP_SYNC_REGS), so that an exit is one
-// ioctl. Whatever comes out is guest input: an exit counts as a system call or an exception only when
-// RIP is at (VMX/SVM) or right behind (PVM) the stub's own `out`; see exits.ts.
+// ioctl. Whatever comes out is guest input: an exit counts as a system call or an exception only
+// when RIP is at (VMX/SVM) or right behind (PVM) the stub's own `out`; see exits.ts.
 import * as libc from '../host/libc.ts';
 import { HostError } from '../host/errors.ts';
 import { mustIoctl } from '../host/kvm.ts';
@@ -13,7 +13,9 @@ import {
   KVM_GET_SREGS, KVM_RUN, KVM_SET_CPUID2, KVM_SET_MSRS, KVM_SET_SIGNAL_MASK, KVM_SET_SREGS,
   KVM_SET_XCRS, KvmSregs, MSR_LSTAR, MSR_STAR, MSR_SYSCALL_MASK,
 } from '../abi/kvm.ts';
-import { RUN_REGS_OFFSET, RUN_SREGS_OFFSET, RUN_DIRTY_OFFSET, RUN_VALID_OFFSET } from './run-page.ts';
+import {
+  RUN_REGS_OFFSET, RUN_SREGS_OFFSET, RUN_DIRTY_OFFSET, RUN_VALID_OFFSET,
+} from './run-page.ts';
 import { FS_OFFSET, GS_OFFSET, writeUserSegments, writeUserSregs } from './segments.ts';
 import { KERNEL_CODE_SELECTOR } from './stub.ts';
 import { STUB_GVA } from './layout.ts';
@@ -52,6 +54,8 @@ export class Vcpu {
   constructor(config: VcpuConfig) {
     this.fd = config.fd;
     this.#runRange = { address: config.runAddress, bytes: config.runBytes };
+    // SAFETY: the caller mapped [runAddress, runAddress + runBytes) and leaves it to close(), which
+    // unmaps it; `run` and `run32` are not used after that. Only this thread enters the vCPU.
     const buffer = libc.viewNative(config.runAddress, config.runBytes);
     this.run = new DataView(buffer);
     this.run32 = new Uint32Array(buffer);
@@ -79,7 +83,7 @@ export class Vcpu {
     });
   }
 
-  /** Loads general registers from 144 bytes of `struct kvm_regs` at word index `from` of `words`. */
+  /** Loads general registers from the `struct kvm_regs` (144 bytes) at index `from` of `words`. */
   loadRegs(words: Uint32Array, from: number): void {
     const to = RUN_REGS_OFFSET >> 2;
     const { run32 } = this;
@@ -116,7 +120,8 @@ export class Vcpu {
   }
   /**
    * Makes the next entry flush the guest's TLB: a CR3 value that differs in a bit without meaning
-   * (bits 5 to 11 are ignored without PCIDs; Intel SDM vol. 3, 4.5) is loaded through the sync area.
+   * (bits 5 to 11 are ignored without PCIDs; Intel SDM vol. 3, 4.5) is loaded through the sync
+   * area.
    */
   flushOnEntry(): void {
     const at = RUN_SREGS_OFFSET + KvmSregs.cr3.offset;

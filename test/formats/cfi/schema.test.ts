@@ -1,3 +1,5 @@
+// The schema of header and I/O table: each field's range, and that the CDDL and the docs agree.
+
 import { existsSync, readFileSync } from 'node:fs';
 import { CfiError } from '../../../formats/cfi/error.ts';
 import type { CfiHeader, CfiIoEntry } from '../../../formats/cfi/header.ts';

@@ -1,6 +1,8 @@
 // The root record: everything a saved sandbox consists of hangs from here.
 import { KIND } from '../state/kinds.ts';
-import { fBlob, fBool, fNum, fRef, fU32, kind, type Kind, nosave, type Rec } from '../state/record.ts';
+import {
+  fBlob, fBool, fNum, fRef, fU32, kind, type Kind, nosave, type Rec,
+} from '../state/record.ts';
 import { Dentry } from './vfs.ts';
 import { FutexWaiter, Process, Task, WaitQueue } from './task.ts';
 import { Timer } from './time.ts';

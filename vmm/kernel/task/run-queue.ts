@@ -1,11 +1,13 @@
 // The run list: threads that can run, a circular doubly linked list through Task.runNext/runPrev,
-// sorted by virtual time (the CPU time a thread has had); its head (Sandbox.runHead) runs. One vCPU.
+// sorted by virtual time (the CPU time a thread has had); its head (Sandbox.runHead) runs. One
+// vCPU.
 //
 //   head ─► least virtual time ─► … ─► most ─┐      a slice ends: the head is charged and sorted in
 //    ▲                                        │      anew; a woken thread enters near the front, so
 //    └────────────────────────────────────────┘      that one that spins cannot delay it by a slice
 //
-// Invariant: a thread in the list never waits longer than the time the others need to catch up with it.
+// Invariant: a thread in the list never waits longer than the time the others need to catch up with
+// it.
 import type { Kernel } from '../kernel.ts';
 import type { Task } from '../records/task.ts';
 

@@ -44,6 +44,12 @@ export function realToMonotonicNs(k: Kernel, at: Moment): number {
   return nowNs(k) + (at.sec - now.sec) * NSEC_PER_SEC + (at.nsec - now.nsec);
 }
 
+/** What threads are charged by: a clock of the host, or, in deterministic mode, the calls made. */
+export function runNs(k: Kernel): number {
+  const { root } = k;
+  return root.deterministic ? root.syscallCount * NS_PER_CALL : k.ports.clock.monotonicNs();
+}
+
 /** CPU time of the process. */
 export function processCpuNs(k: Kernel, process: Process): number {
   if (k.root.deterministic) return nowNs(k) - process.startedNs;

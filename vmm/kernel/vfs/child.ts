@@ -3,7 +3,7 @@
 // (/proc, /sys); what the lower layer does not have becomes a negative dentry.
 import { EIO, ENAMETOOLONG, ENOENT, ENOTDIR } from '../../abi/errno.ts';
 import { NAME_MAX } from '../../abi/limits.ts';
-import { S_IFREG, S_IFMT } from '../../abi/stat.ts';
+import { S_IFREG, S_IFMT, S_ISDIR } from '../../abi/stat.ts';
 import type { Kernel } from '../kernel.ts';
 import type { LowerStat } from '../ports.ts';
 import {
@@ -11,8 +11,11 @@ import {
 } from '../records/vfs.ts';
 import { makeBytes } from '../state/containers.ts';
 import { deleteDentry, findChild, makeDentry } from './dentry.ts';
-import { makeInode } from './inode.ts';
+import { makeInode, touchModified } from './inode.ts';
 import { generatedChild, isStillThere } from './proc/generated.ts';
+
+/** Size of a directory whose real one does not matter. */
+const DIRECTORY_BYTES = 4096;
 
 /**
  * The child `name` of `parent`.
@@ -82,7 +85,26 @@ export function loadLowerInode(k: Kernel, stat: LowerStat, path: Uint8Array): In
   inode.lowerMtimeSec = stat.mtimeSec;
   inode.lowerMtimeNsec = stat.mtimeNsec;
   if ((stat.mode & S_IFMT) === S_IFREG) inode.lowerBytes = stat.bytes;
+  if (k.root.deterministic) fixVolatile(k, inode);
   return inode;
+}
+
+/**
+ * Deterministic mode: what the host changes without changing any content, such as the time of the last
+ * access or the processes counted in /proc, gets fixed values. A directory is as overlayfs has it.
+ */
+function fixVolatile(k: Kernel, inode: Inode): void {
+  inode.atimeSec = inode.mtimeSec;
+  inode.atimeNsec = inode.mtimeNsec;
+  if (!S_ISDIR(inode.mode)) return;
+  touchModified(k, inode);
+  inode.atimeSec = inode.mtimeSec;
+  inode.atimeNsec = inode.mtimeNsec;
+  inode.nlink = 1;
+  inode.bytes = DIRECTORY_BYTES;
+  inode.lowerSize = inode.bytes;
+  inode.lowerMtimeSec = inode.mtimeSec;
+  inode.lowerMtimeNsec = inode.mtimeNsec;
 }
 
 /** `dir/name`, without a leading slash when `dir` is the root ''. */

@@ -1,3 +1,4 @@
+// The guest's stdin, stdout and stderr over a console of the host, as pipes and as a terminal.
 import { EAGAIN, EBADF, EFAULT, EINVAL, ENOTTY, EPERM, EPIPE } from '../../../../vmm/abi/errno.ts';
 import { O_NONBLOCK } from '../../../../vmm/abi/fcntl.ts';
 import {

@@ -1,3 +1,4 @@
+// epoll: level, edge and one-shot, waiting and waking, nested instances and their limits.
 import {
   EBADF, EEXIST, EFAULT, EINTR, EINVAL, ELOOP, ENOENT, EPERM,
 } from '../../../../vmm/abi/errno.ts';

@@ -4,17 +4,17 @@
 //   gva 0x400000   mov eax, 39 ; syscall ; jmp back     frame 1 of the bank
 //   gva 0x401000   data                                 frame 2
 //   tables         FIRST_GUEST_TABLE + 0 … 3: PML4, PDPT, PD, PT
-import { giveRegion, type Region, takeRegion, u32, u8 } from '../../vmm/kernel/state/memory.ts';
-import { classifyExit, EXIT_SYSCALL } from '../../vmm/machine/exits.ts';
+import { giveRegion, type Region, takeRegion, u32, u8 } from '../kernel/state/memory.ts';
+import { classifyExit, EXIT_SYSCALL } from '../machine/exits.ts';
 import {
   BANK_GPA, FIRST_GUEST_TABLE, TABLE_WINDOW_BYTES, TABLES_GPA,
-} from '../../vmm/machine/layout.ts';
-import { Machine } from '../../vmm/machine/machine.ts';
-import { PAGE_BYTES } from '../../vmm/machine/paging.ts';
-import { KERNEL_ROOT_ENTRY } from '../../vmm/machine/stub.ts';
-import { StaleTranslations } from '../../vmm/machine/translations.ts';
-import { eatSliceSignal, kvmSignalMask } from '../../vmm/host/slice-timer.ts';
-import { EINTR } from '../../vmm/abi/errno.ts';
+} from '../machine/layout.ts';
+import { Machine } from '../machine/machine.ts';
+import { PAGE_BYTES } from '../machine/paging.ts';
+import { KERNEL_ROOT_ENTRY } from '../machine/stub.ts';
+import { StaleTranslations } from '../machine/translations.ts';
+import { eatSliceSignal, kvmSignalMask } from '../host/slice-timer.ts';
+import { EINTR } from '../abi/errno.ts';
 
 const CODE_GVA = 0x40_0000;
 const CODE: readonly number[] = [0xb8, 39, 0, 0, 0, 0x0f, 0x05, 0xeb, 0xf7];
