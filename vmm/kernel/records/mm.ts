@@ -5,7 +5,9 @@
 // PTE_SHARED.
 import { type Table, tableKind } from '../state/containers.ts';
 import { KIND } from '../state/kinds.ts';
-import { fMust, fNum, fRef, fU32, fU8, kind, type Kind, type Rec } from '../state/record.ts';
+import {
+  fMust, fNum, fRef, fU32, fU8, kind, type Kind, nosave, type Rec,
+} from '../state/record.ts';
 import { Dentry, Inode } from './vfs.ts';
 
 export interface Mm extends Rec {
@@ -17,6 +19,12 @@ export interface Mm extends Rec {
   brk: number;
   /** Where the search for free address space begins (top down). */
   mmapBase: number;
+  /**
+   * Between here and mmapBase no gap has `fullBytes` bytes, so that a search for as many need not
+   * look there again; 0 = not known (mm/gap.ts).
+   */
+  fullFrom: number;
+  fullBytes: number;
   stackTop: number;
   /** Program layout for /proc and prctl(PR_SET_MM…). */
   codeStart: number;
@@ -43,6 +51,8 @@ export const Mm: Kind<Mm> = kind<Mm>(KIND.mm, 'Mm', {
   brkStart: fNum,
   brk: fNum,
   mmapBase: fNum,
+  fullFrom: nosave(fNum),
+  fullBytes: nosave(fNum),
   stackTop: fNum,
   codeStart: fNum,
   codeEnd: fNum,

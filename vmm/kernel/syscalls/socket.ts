@@ -8,8 +8,8 @@ import {
 } from '../../abi/errno.ts';
 import { IOV_MAX } from '../../abi/limits.ts';
 import {
-  AF_UNIX, MSG_DONTWAIT, MSG_OOB, MSG_WAITFORONE, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK,
-  SOCK_PACKET, SOCK_RAW, SOCK_SEQPACKET, SOCK_STREAM, SOCK_TYPE_MASK, SOL_SOCKET,
+  AF_INET, AF_INET6, AF_UNIX, MSG_DONTWAIT, MSG_OOB, MSG_WAITFORONE, SOCK_CLOEXEC, SOCK_DGRAM,
+  SOCK_NONBLOCK, SOCK_PACKET, SOCK_RAW, SOCK_SEQPACKET, SOCK_STREAM, SOCK_TYPE_MASK, SOL_SOCKET,
 } from '../../abi/socket.ts';
 import { Mmsghdr } from '../../abi/struct-socket.ts';
 import { installOrDrop, installPair } from '../ipc/anon-file.ts';
@@ -24,8 +24,9 @@ import {
 } from '../ipc/socket-name.ts';
 import { getOption, setOption, timeoutOf } from '../ipc/socket-options.ts';
 import { dropFiles } from '../ipc/socket-queue.ts';
-import { isNonBlocking, receiveAll, sendAll, waitInQueue } from '../ipc/socket-transfer.ts';
+import { isNonBlocking, receiveAll, sendAll } from '../ipc/socket-transfer.ts';
 import { connectPair, isConnectionBased, makeSocket, socketOf } from '../ipc/socket.ts';
+import { waitInQueue } from '../ipc/wait-timeout.ts';
 import type { Kernel } from '../kernel.ts';
 import { copyOut, readStruct, readU64, writeU32 } from '../mm/user-memory.ts';
 import type { Socket } from '../records/ipc.ts';
@@ -80,8 +81,12 @@ function checkType(domain: number, type: number, protocol: number): number {
 }
 
 function socketpair(k: Kernel, task: Task, a: Args): number {
+  const domain = a.i32(0);
   const type = a.i32(1);
-  const kind = checkType(a.i32(0), type, a.i32(2));
+  const kind = checkType(domain, type, a.i32(2));
+  // Linux: other families have no pairs.
+  const isInternet = domain === AF_INET || domain === AF_INET6;
+  if (kind === -EAFNOSUPPORT && isInternet) return -EOPNOTSUPP;
   if (kind < 0) return kind;
   const first = makeSocket(k, kind);
   const second = makeSocket(k, kind);
