@@ -69,6 +69,6 @@ export function makeInstance(
 export function closeInstance(instance: Instance): void {
   closeLowerHandles(instance.k);
   instance.k.arena.close();
-  instance.root.close(instance.root.fd);
+  instance.root.dispose();
   closeZygote(instance.zygote);
 }

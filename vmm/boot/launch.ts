@@ -55,7 +55,7 @@ export function launchProgram(
     return makeInstance(k, zygote, console, root);
   } catch (error) {
     closeZygote(zygote);
-    root.close(root.fd);
+    root.dispose();
     throw error;
   }
 }
@@ -89,7 +89,7 @@ export function launchImage(
     return { instance, image };
   } catch (error) {
     closeZygote(zygote);
-    root.close(root.fd);
+    root.dispose();
     throw error;
   }
 }
