@@ -21,6 +21,8 @@ export interface Instance {
   readonly counters: RunCounters;
   /** The rootfs, then the volumes. */
   readonly roots: readonly HostRoot[];
+  /** Set by closeInstance(). */
+  closed: boolean;
 }
 
 export interface PortOptions {
@@ -63,11 +65,13 @@ export function makeInstance(
 ): Instance {
   const counters = makeCounters();
   const runner = new Runner(k, zygote.machine, zygote.stale, counters);
-  return { k, zygote, runner, console, counters, roots };
+  return { k, zygote, runner, console, counters, roots, closed: false };
 }
 
 /** Ends a sandbox: its records, machine and host descriptors. Idempotent. */
 export function closeInstance(instance: Instance): void {
+  if (instance.closed) return;
+  instance.closed = true;
   giveBack(instance);
 }
 
