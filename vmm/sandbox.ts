@@ -1,7 +1,7 @@
 // The public object: a program running in its own virtual machine.
 import { SIGKILL } from './abi/signal.ts';
 import { signalNumber } from './abi/signal-names.ts';
-import type { Instance } from './boot/instance.ts';
+import { closeInstance, type Instance } from './boot/instance.ts';
 import { launchImage, launchProgram } from './boot/launch.ts';
 import { beginPhases } from './boot/phases.ts';
 import { Session } from './boot/session.ts';
@@ -136,8 +136,13 @@ export class Sandbox {
 
 /** --strace: loaded when it is asked for, because its tables of names are large. */
 async function traceCalls(instance: Instance, write: (line: string) => void): Promise<void> {
-  const hook = await import('./boot/strace-hook.ts');
-  hook.traceCalls(instance, write);
+  try {
+    const hook = await import('./boot/strace-hook.ts');
+    hook.traceCalls(instance, write);
+  } catch (error) {
+    closeInstance(instance);
+    throw error;
+  }
 }
 
 async function collect(stream: ReadableStream<Uint8Array>): Promise<Uint8Array> {

@@ -26,6 +26,8 @@ export interface ColdOptions {
   zygote: Zygote;
   console: WaitableConsole;
   root: HostRoot;
+  /** All roots, which the instance is to close. */
+  roots: readonly HostRoot[];
   writeSet: WriteSet | null;
   onEvent: (kind: string, detail: string) => void;
 }
@@ -43,7 +45,18 @@ export function bootCold(options: ColdOptions, phases: Phases): Instance {
   }
   phases.mark('map');
   const arena = restoreObjects(image);
-  phases.mark('objects');
+  try {
+    phases.mark('objects');
+    return finish(arena, options, phases);
+  } catch (error) {
+    arena.close();
+    throw error;
+  }
+}
+
+/** Makes a kernel of restored objects. */
+function finish(arena: Arena, options: ColdOptions, phases: Phases): Instance {
+  const { image, zygote } = options;
   const root = arena.at(Sandbox, arena.region.address + image.header.objects.root);
   const ports = makePorts({
     zygote,
@@ -58,23 +71,25 @@ export function bootCold(options: ColdOptions, phases: Phases): Instance {
   phases.mark('tables');
   redraw(k);
   phases.mark('redraw');
-  return makeInstance(k, zygote, options.console, options.root);
+  return makeInstance(k, zygote, options.console, options.roots);
 }
 
 /** Stage 1: one copy; stage 2: relocate (design: separated state recovery). */
 function restoreObjects(image: OpenImage): Arena {
   const { objects, relations } = image;
-  const arena = new Arena(ARENA_BYTES);
-  const address = arena.adopt(objects.bytes);
-  u8.copyWithin(address, objects.address, objects.address + objects.bytes);
   relocate ??= createRelocate(memory);
-  const count = relations.bytes / 8;
-  const done = relocate.relocate(address, objects.bytes, relations.address, count, address);
-  if (done !== count) {
-    arena.close();
+  const arena = new Arena(ARENA_BYTES);
+  try {
+    const address = arena.adopt(objects.bytes);
+    u8.copyWithin(address, objects.address, objects.address + objects.bytes);
+    const count = relations.bytes / 8;
+    const done = relocate.relocate(address, objects.bytes, relations.address, count, address);
+    if (done === count) return arena;
     throw new ImageError('objects', 'The func-image\'s relation table is malformed.');
+  } catch (error) {
+    arena.close();
+    throw error;
   }
-  return arena;
 }
 
 function restoreTables(k: Kernel, options: ColdOptions): void {

@@ -19,7 +19,10 @@ export interface Instance {
   readonly runner: Runner;
   readonly console: WaitableConsole;
   readonly counters: RunCounters;
-  readonly root: HostRoot;
+  /** The rootfs, then the volumes. */
+  readonly roots: readonly HostRoot[];
+  /** Set by closeInstance(). */
+  closed: boolean;
 }
 
 export interface PortOptions {
@@ -58,17 +61,33 @@ export function makeInstance(
   k: Kernel,
   zygote: Zygote,
   console: WaitableConsole,
-  root: HostRoot,
+  roots: readonly HostRoot[],
 ): Instance {
   const counters = makeCounters();
   const runner = new Runner(k, zygote.machine, zygote.stale, counters);
-  return { k, zygote, runner, console, counters, root };
+  return { k, zygote, runner, console, counters, roots, closed: false };
 }
 
 /** Ends a sandbox: its records, machine and host descriptors. Idempotent. */
 export function closeInstance(instance: Instance): void {
-  closeLowerHandles(instance.k);
-  instance.k.arena.close();
-  instance.root.close(instance.root.fd);
-  closeZygote(instance.zygote, instance.k.tables.end);
+  if (instance.closed) return;
+  instance.closed = true;
+  giveBack(instance);
+}
+
+/** What a sandbox holds, as far as it has come to be. */
+export interface Holdings {
+  k: Kernel | null;
+  roots: readonly HostRoot[];
+  zygote: Zygote | null;
+}
+
+/** Gives back what a sandbox holds. Order: the kernel's handles lie below the roots. */
+export function giveBack({ k, roots, zygote }: Holdings): void {
+  if (k !== null) {
+    closeLowerHandles(k);
+    k.arena.close();
+  }
+  for (const root of roots) root.dispose();
+  if (zygote !== null) closeZygote(zygote, k?.tables.end);
 }

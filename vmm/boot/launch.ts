@@ -9,12 +9,14 @@ import { checkCpu } from './cpu-check.ts';
 import { bootCold } from './cold.ts';
 import { makeLowerFs } from './host-ports.ts';
 import { openImage, type OpenImage } from './image-open.ts';
-import { type Instance, limitsFor, makeInstance, makePorts } from './instance.ts';
+import {
+  giveBack, type Holdings, type Instance, limitsFor, makeInstance, makePorts,
+} from './instance.ts';
 import type { Phases } from './phases.ts';
 import { startProgram } from './start.ts';
 import { type MountedVolume, overlayVolumes } from './volumes.ts';
 import { writeSetOf } from './write-sets.ts';
-import { baseClassOf, closeZygote, takeZygote } from './zygote.ts';
+import { baseClassOf, takeZygote } from './zygote.ts';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 
@@ -33,15 +35,20 @@ export function launchProgram(
   phases: Phases,
 ): Instance {
   const memoryBytes = parseMemory(options.memory);
-  const root = new HostRoot(options.rootfs ?? '/');
-  const zygote = takeZygote({ memoryBytes, baseBytes: 0, baseline: options.cpu ?? 'host' });
-  phases.mark('zygote');
+  const roots: HostRoot[] = [];
+  const held: Holdings = { k: null, roots, zygote: null };
   try {
+    const root = openRoot(roots, options.rootfs ?? '/');
+    const volumes = (options.volumes ?? []).map((volume) => openVolume(roots, volume));
+    const zygote = takeZygote({ memoryBytes, baseBytes: 0, baseline: options.cpu ?? 'host' });
+    held.zygote = zygote;
+    phases.mark('zygote');
     const ports = makePorts({
       zygote, console, root, onEvent: options.onEvent ?? ignore, baseFrames: 0, readFrames: null,
     });
-    ports.lower = overlayVolumes(ports.lower, (options.volumes ?? []).map(openVolume));
+    ports.lower = overlayVolumes(ports.lower, volumes);
     const k = makeKernel(ports, limitsFor(memoryBytes));
+    held.k = k;
     k.root.deterministic = options.deterministic === true;
     if (k.root.deterministic) k.root.seed = new Uint8Array(32).fill(DETERMINISTIC_SEED);
     ports.entropy.fill(k.root.bootId);
@@ -52,10 +59,9 @@ export function launchProgram(
       cwd: toBytes(options.cwd ?? '/'),
     });
     phases.mark('load');
-    return makeInstance(k, zygote, console, root);
+    return makeInstance(k, zygote, console, roots);
   } catch (error) {
-    closeZygote(zygote);
-    root.close(root.fd);
+    giveBack(held);
     throw error;
   }
 }
@@ -72,24 +78,26 @@ export function launchImage(
   const { header } = image;
   const memoryBytes = options.memory === undefined
     ? header.memory.limitBytes : parseMemory(options.memory);
-  const root = new HostRoot(options.rootfs ?? header.rootfs.path);
-  const zygote = takeZygote({
-    memoryBytes,
-    baseBytes: baseClassOf(image.frames.bytes),
-    baseline: header.cpu.baseline,
-  });
-  phases.mark('zygote');
+  const roots: HostRoot[] = [];
+  const held: Holdings = { k: null, roots, zygote: null };
   try {
+    const root = openRoot(roots, options.rootfs ?? header.rootfs.path);
+    const zygote = takeZygote({
+      memoryBytes,
+      baseBytes: baseClassOf(image.frames.bytes),
+      baseline: header.cpu.baseline,
+    });
+    held.zygote = zygote;
+    phases.mark('zygote');
     checkCpu(header.cpu, zygote.machine);
     const instance = bootCold({
-      image, zygote, console, root,
+      image, zygote, console, root, roots,
       writeSet: writeSetOf(image),
       onEvent: options.onEvent ?? ignore,
     }, phases);
     return { instance, image };
   } catch (error) {
-    closeZygote(zygote);
-    root.close(root.fd);
+    giveBack(held);
     throw error;
   }
 }
@@ -103,7 +111,14 @@ export function toBytes(value: string | Uint8Array): Uint8Array {
   return typeof value === 'string' ? encoder.encode(value) : value;
 }
 
-function openVolume(volume: Volume): MountedVolume {
+/** Opens a directory of the host and adds it to what is to be closed. */
+function openRoot(roots: HostRoot[], path: string): HostRoot {
+  const root = new HostRoot(path);
+  roots.push(root);
+  return root;
+}
+
+function openVolume(roots: HostRoot[], volume: Volume): MountedVolume {
   const target = path.posix.normalize(volume.target).replace(/^\/+|\/+$/g, '');
   if (!volume.target.startsWith('/') || target === '') {
     throw new CatavmmError(
@@ -120,6 +135,6 @@ function openVolume(volume: Volume): MountedVolume {
   }
   const isFile = !stat.isDirectory();
   const source = path.resolve(volume.source);
-  const root = new HostRoot(isFile ? path.dirname(source) : source);
+  const root = openRoot(roots, isFile ? path.dirname(source) : source);
   return { target, lower: makeLowerFs(root), file: isFile ? path.basename(source) : '' };
 }

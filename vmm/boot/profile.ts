@@ -15,7 +15,7 @@ import { monotonicNs } from '../host/clock.ts';
 import { PAGE_BYTES } from '../kernel/ports.ts';
 import { QueueConsole } from './console.ts';
 import { drive } from './drive.ts';
-import { closeImage, type OpenImage } from './image-open.ts';
+import { closeImage, openImage, type OpenImage } from './image-open.ts';
 import { closeInstance, type Instance } from './instance.ts';
 import { launchImage } from './launch.ts';
 import { beginPhases } from './phases.ts';
@@ -45,7 +45,19 @@ export async function profileImage(
   const console = new QueueConsole(() => true);
   console.push(request ?? Uint8Array.of(NEWLINE));
   console.end();
-  const { instance, image } = launchImage(file, {}, console, beginPhases());
+  const image = openImage(file);
+  try {
+    return await runTrial(launchImage(file, {}, console, beginPhases()).instance, image, console);
+  } finally {
+    closeImage(image);
+  }
+}
+
+async function runTrial(
+  instance: Instance,
+  image: OpenImage,
+  console: QueueConsole,
+): Promise<Profile> {
   instance.k.isTrial = true;
   // What matters is what stands between the boot and its first output.
   const { root } = instance.k;
@@ -65,7 +77,6 @@ export async function profileImage(
     return { written: [], read: [] };
   } finally {
     closeInstance(instance);
-    closeImage(image);
   }
 }
 

@@ -54,10 +54,19 @@ export function makeZygote(options: ZygoteOptions): Zygote {
       baseline: options.baseline,
       tables: { bytes: u8.subarray(tables.address, tables.address + tables.bytes) },
     });
+    return finishZygote(machine, tables, options);
+  } catch (error) {
+    giveRegion(tables, UNUSED_TABLES_END * PAGE_BYTES);
+    throw error;
+  }
+}
+
+function finishZygote(machine: Machine, tables: Region, options: ZygoteOptions): Zygote {
+  try {
     machine.vcpu.setSignalMask(kvmSignalMask());
     return { machine, tables, stale: new StaleTranslations(machine), options };
   } catch (error) {
-    giveRegion(tables, UNUSED_TABLES_END * PAGE_BYTES);
+    machine.close();
     throw error;
   }
 }
@@ -70,8 +79,11 @@ function testHost(options: ZygoteOptions): void {
   if (isTested) return;
   isTested = true;
   const zygote = makeZygote({ ...options, memoryBytes: TEST_BYTES, baseBytes: 0 });
-  setInvalidationMethod(findInvalidationMethod(zygote.machine));
-  closeZygote(zygote);
+  try {
+    setInvalidationMethod(findInvalidationMethod(zygote.machine));
+  } finally {
+    closeZygote(zygote);
+  }
 }
 
 /**
@@ -86,9 +98,14 @@ export function prepareZygotes(
   testHost(options);
   for (let i = 0; i < count; i++) {
     const zygote = makeZygote(options);
-    const bytes = Math.min(precopiedBytes + SPARE_BYTES, options.memoryBytes);
-    visibleFeatures(options.baseline, zygote.machine);
-    populate(zygote.machine.bank.address, bytes);
+    try {
+      const bytes = Math.min(precopiedBytes + SPARE_BYTES, options.memoryBytes);
+      visibleFeatures(options.baseline, zygote.machine);
+      populate(zygote.machine.bank.address, bytes);
+    } catch (error) {
+      closeZygote(zygote);
+      throw error;
+    }
     ready.push(zygote);
   }
 }
