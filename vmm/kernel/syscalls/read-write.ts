@@ -16,7 +16,7 @@ import { S_ISDIR, S_ISREG } from '../../abi/stat.ts';
 import { socketOf } from '../ipc/socket.ts';
 import { waitInQueue } from '../ipc/wait-timeout.ts';
 import type { Kernel } from '../kernel.ts';
-import { readStruct, USER_END, writeU64 } from '../mm/user-memory.ts';
+import { isOutOfRange, readStruct, writeU64 } from '../mm/user-memory.ts';
 import { readI64 } from '../../abi/layout.ts';
 import type { Task } from '../records/task.ts';
 import {
@@ -37,11 +37,6 @@ const COPY_CHUNK_BYTES = 64 * 1024;
 const COPY_BYTES_MOST = 16 * 1024 * 1024;
 /** Use the file's own position. */
 const AT_POSITION = -1;
-
-/** Linux: access_ok(), which looks at the whole buffer before anything is moved. */
-function isOutOfRange(gva: number, bytes: number): boolean {
-  return gva + bytes > USER_END;
-}
 
 /** Waits for the file, unless it is not to wait. Returns -EAGAIN, BLOCKED or -ERESTART*. */
 function waitFor(k: Kernel, task: Task, file: File, forWrite: boolean, noWait: boolean): number {

@@ -6,7 +6,7 @@ import {
   EAFNOSUPPORT, EAGAIN, EBADF, EFAULT, EINVAL, ENOTCONN, ENOTSOCK, EOPNOTSUPP, EPROTONOSUPPORT,
   ESOCKTNOSUPPORT,
 } from '../../abi/errno.ts';
-import { IOV_MAX } from '../../abi/limits.ts';
+import { IOV_MAX, MAX_RW_COUNT } from '../../abi/limits.ts';
 import {
   AF_INET, AF_INET6, AF_UNIX, MSG_DONTWAIT, MSG_OOB, MSG_WAITFORONE, SOCK_CLOEXEC, SOCK_DGRAM,
   SOCK_NONBLOCK, SOCK_PACKET, SOCK_RAW, SOCK_SEQPACKET, SOCK_STREAM, SOCK_TYPE_MASK, SOL_SOCKET,
@@ -28,7 +28,7 @@ import { isNonBlocking, receiveAll, sendAll } from '../ipc/socket-transfer.ts';
 import { connectPair, isConnectionBased, makeSocket, socketOf } from '../ipc/socket.ts';
 import { waitInQueue } from '../ipc/wait-timeout.ts';
 import type { Kernel } from '../kernel.ts';
-import { copyOut, readStruct, readU64, writeU32 } from '../mm/user-memory.ts';
+import { copyOut, isOutOfRange, readStruct, readU64, writeU32 } from '../mm/user-memory.ts';
 import type { Socket } from '../records/ipc.ts';
 import type { Task } from '../records/task.ts';
 import type { File } from '../records/vfs.ts';
@@ -111,11 +111,12 @@ function listen(k: Kernel, task: Task, a: Args): number {
 }
 
 function connect(k: Kernel, task: Task, a: Args): number {
-  const open = getSocket(task, a.i32(0));
-  if (typeof open === 'number') return open;
-  const { file, socket: from } = open;
+  const file = getFile(task, a.i32(0));
+  if (file === null) return -EBADF;
   const raw = readAddress(k, a.u64(1), a.i32(2));
   if (typeof raw === 'number') return raw;
+  const from = socketOf(file);
+  if (from === null) return -ENOTSOCK;
   if (!isConnectionBased(from) && isUnspecified(raw)) {
     disconnect(k, from);
     return 0;
@@ -136,8 +137,9 @@ function accept4(k: Kernel, task: Task, a: Args): number {
 }
 
 function acceptWith(k: Kernel, task: Task, a: Args, flags: number): number {
-  if ((flags & ~(SOCK_CLOEXEC | SOCK_NONBLOCK)) !== 0) return -EINVAL;
   const open = getSocket(task, a.i32(0));
+  if (open === -EBADF) return open;
+  if ((flags & ~(SOCK_CLOEXEC | SOCK_NONBLOCK)) !== 0) return -EINVAL;
   if (typeof open === 'number') return open;
   // Order: without a free descriptor the connection stays in the backlog.
   const probe = installFd(k, task.process, holdFile(open.file));
@@ -181,7 +183,13 @@ function getpeername(k: Kernel, task: Task, a: Args): number {
 
 // Sending and receiving
 
+/** Linux: import_ubuf, before the descriptor is looked at. */
+function isBadBuffer(a: Args): boolean {
+  return isOutOfRange(a.u64(1), Math.min(a.u64(2), MAX_RW_COUNT));
+}
+
 function sendto(k: Kernel, task: Task, a: Args): number {
+  if (isBadBuffer(a)) return -EFAULT;
   const open = getSocket(task, a.i32(0));
   if (typeof open === 'number') return open;
   const flags = a.u32(3);
@@ -201,6 +209,7 @@ function sendto(k: Kernel, task: Task, a: Args): number {
 }
 
 function recvfrom(k: Kernel, task: Task, a: Args): number {
+  if (isBadBuffer(a)) return -EFAULT;
   const open = getSocket(task, a.i32(0));
   if (typeof open === 'number') return open;
   const flags = a.u32(3);

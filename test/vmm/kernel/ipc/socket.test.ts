@@ -109,6 +109,15 @@ test('every call tells descriptors that are no sockets from those that are not o
     assert.is(d.call(name, fd), -ENOTSOCK, name);
     assert.is(d.call(name, 99), -EBADF, name);
   }
+  // In Linux's order.
+  const kernel = 2 ** 47;
+  assert.is(d.call('connect', fd, BAD_GVA, 16), -EFAULT);
+  assert.is(d.call('accept4', 99, 0, 0, 0x1234), -EBADF);
+  assert.is(d.call('accept4', fd, 0, 0, 0x1234), -EINVAL);
+  for (const name of ['sendto', 'recvfrom']) {
+    assert.is(d.call(name, 99, kernel, 8), -EFAULT);
+    assert.is(d.call(name, 99, BAD_GVA, 2 ** 60), -EBADF, 'the length is cut first');
+  }
   d.end();
 });
 
