@@ -28,6 +28,22 @@ const R11 = 22;
 const RIP = 32;
 const RFLAGS = 34;
 
+function makeMachine({ address, bytes }: Region): Machine {
+  const machine = new Machine({
+    bankBytes: BANK_BYTES,
+    baseBytes: 0,
+    baseline: 'host',
+    tables: { bytes: u8.subarray(address, address + bytes) },
+  });
+  try {
+    machine.vcpu.setSignalMask(kvmSignalMask());
+    return machine;
+  } catch (error) {
+    machine.close();
+    throw error;
+  }
+}
+
 export class RawGuest {
   readonly #machine: Machine;
   readonly #stale: StaleTranslations;
@@ -40,15 +56,14 @@ export class RawGuest {
   constructor() {
     this.#window = takeRegion(TABLE_WINDOW_BYTES);
     this.#regs = takeRegion(REGS_BYTES);
-    const { address, bytes } = this.#window;
-    this.#machine = new Machine({
-      bankBytes: BANK_BYTES,
-      baseBytes: 0,
-      baseline: 'host',
-      tables: { bytes: u8.subarray(address, address + bytes) },
-    });
+    try {
+      this.#machine = makeMachine(this.#window);
+    } catch (error) {
+      giveRegion(this.#window);
+      giveRegion(this.#regs);
+      throw error;
+    }
     this.#stale = new StaleTranslations(this.#machine);
-    this.#machine.vcpu.setSignalMask(kvmSignalMask());
     this.#machine.bankView.set(CODE, PAGE_BYTES);
     this.#mapPages();
     const at = this.#regs.address >> 2;

@@ -33,11 +33,15 @@ export function openKvm(): number {
   // SAFETY: a constant path.
   const fd = libc.open('/dev/kvm', O_RDWR_CLOEXEC);
   if (fd < 0) throw unavailable(libc.lastErrno());
-  const version = mustIoctl(fd, KVM_GET_API_VERSION, 0, 'KVM_GET_API_VERSION');
-  if (version !== KVM_API_VERSION) {
+  try {
+    const version = mustIoctl(fd, KVM_GET_API_VERSION, 0, 'KVM_GET_API_VERSION');
+    if (version === KVM_API_VERSION) return fd;
     throw new HostError('CATAVMM_KVM_UNSUPPORTED', `KVM speaks API version ${version}, not 12`);
+  } catch (error) {
+    // SAFETY: the descriptor is ours and nobody has it.
+    libc.close(fd);
+    throw error;
   }
-  return fd;
 }
 
 function unavailable(errno: number): HostError {

@@ -3,7 +3,7 @@
 import * as libc from '../host/libc.ts';
 import { HostError } from '../host/errors.ts';
 import {
-  type CpuidTable, createVcpu, createVm, openKvm, setMemoryRegion, supportedCpuid, vcpuMapBytes,
+  type CpuidTable, createVm, openKvm, setMemoryRegion, supportedCpuid, vcpuMapBytes,
 } from '../host/kvm.ts';
 import { mapAnonymous, mapWindow, type NativeRange, unmap, wantHugePages } from '../host/memory.ts';
 import { KVM_MEM_READONLY } from '../abi/kvm.ts';
@@ -13,13 +13,13 @@ import {
   TABLES_GPA,
 } from './layout.ts';
 import { writeKernelHalf } from './stub.ts';
-import { Vcpu } from './vcpu.ts';
+import { makeVcpu, type Vcpu } from './vcpu.ts';
 
 /** The first bank slot; the bank grows by further slots (a slot costs with its size). */
 const BANK_FIRST_BYTES = 64 * 1024 * 1024;
 const BANK_GROWTH_BYTES = 256 * 1024 * 1024;
 const FIRST_GROWTH_SLOT = 8;
-/** A guest that needs no more than this gets it in small pages; the rest of the bank is in large ones. */
+/** A guest that needs no more gets small pages; the rest of the bank is in large ones. */
 const SMALL_PAGES_BYTES = 2 * 1024 * 1024;
 
 export interface MachineOptions {
@@ -58,7 +58,13 @@ export function cpuidOf(baseline: CpuBaseline): CpuidTable {
 export function kvmHandle(): KvmHandle {
   if (shared === null) {
     const fd = openKvm();
-    shared = { fd, runBytes: vcpuMapBytes(fd), cpuid: supportedCpuid(fd) };
+    try {
+      shared = { fd, runBytes: vcpuMapBytes(fd), cpuid: supportedCpuid(fd) };
+    } catch (error) {
+      // SAFETY: the descriptor is ours and nobody has it.
+      libc.close(fd);
+      throw error;
+    }
   }
   return shared;
 }
@@ -78,6 +84,7 @@ export class Machine {
   #nextSlot: number = FIRST_GROWTH_SLOT;
   #closed: boolean = false;
 
+  /** @throws HostError when the host gives no machine; nothing of it is left then */
   constructor(options: MachineOptions) {
     const kvm = kvmHandle();
     if (options.bankBytes > BANK_BYTES_MAX) {
@@ -89,18 +96,35 @@ export class Machine {
     this.tables = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     writeKernelHalf(this.tables);
     this.xcr0 = xcr0Of(options.baseline, kvm.cpuid);
-    this.vmFd = createVm(kvm.fd);
-    this.bank = mapAnonymous(options.bankBytes);
-    if (this.bank.bytes > SMALL_PAGES_BYTES) {
-      const rest = this.bank.bytes - SMALL_PAGES_BYTES;
-      wantHugePages(this.bank.address + SMALL_PAGES_BYTES, rest);
+    const cpuid = cpuidOf(options.baseline);
+    const vmFd = createVm(kvm.fd);
+    const ranges: NativeRange[] = [];
+    try {
+      this.vmFd = vmFd;
+      this.bank = mapAnonymous(options.bankBytes);
+      ranges.push(this.bank);
+      if (this.bank.bytes > SMALL_PAGES_BYTES) {
+        const rest = this.bank.bytes - SMALL_PAGES_BYTES;
+        wantHugePages(this.bank.address + SMALL_PAGES_BYTES, rest);
+      }
+      // SAFETY: the mapping is ours and as long as the view (below 4 GiB, checked above). It stays
+      // until close() (or the end below), after which nobody uses the view.
+      this.bankView = new Uint8Array(libc.viewNative(this.bank.address, this.bank.bytes));
+      this.base = options.baseBytes === 0 ? null : mapWindow(options.baseBytes);
+      if (this.base !== null) ranges.push(this.base);
+      this.#setSlots();
+      this.vcpu = makeVcpu(vmFd, {
+        runBytes: kvm.runBytes,
+        cpuidAddress: cpuid.memory.address,
+        xcr0: this.xcr0,
+        cr3: TABLES_GPA,
+      });
+    } catch (error) {
+      // SAFETY: the descriptor is ours and nobody has seen this machine.
+      libc.close(vmFd);
+      ranges.forEach(unmap);
+      throw error;
     }
-    // SAFETY: the mapping is ours and as long as the view (below 4 GiB, checked above). It stays
-    // until close(), after which nobody uses the view.
-    this.bankView = new Uint8Array(libc.viewNative(this.bank.address, this.bank.bytes));
-    this.base = options.baseBytes === 0 ? null : mapWindow(options.baseBytes);
-    this.#setSlots();
-    this.vcpu = this.#makeVcpu(kvm, cpuidOf(options.baseline));
   }
 
   /** Registers more of the bank with KVM, so that its first `bytes` are backed. */
@@ -155,23 +179,6 @@ export class Machine {
       gpa: BASE_GPA,
       bytes: this.base.bytes,
       hva: this.base.address,
-    });
-  }
-
-  #makeVcpu(kvm: KvmHandle, cpuid: CpuidTable): Vcpu {
-    const fd = createVcpu(this.vmFd, 0);
-    // SAFETY: maps the vCPU's shared page; unmapped by Vcpu.close().
-    const runAddress = libc.mmap(0, kvm.runBytes, 3, 1, fd, 0);
-    if (runAddress === libc.MAP_FAILED) {
-      throw new HostError('CATAVMM_KVM_FAILED', 'the vCPU\'s run page cannot be mapped');
-    }
-    return new Vcpu({
-      fd,
-      runAddress,
-      runBytes: kvm.runBytes,
-      cpuidAddress: cpuid.memory.address,
-      xcr0: this.xcr0,
-      cr3: TABLES_GPA,
     });
   }
 }

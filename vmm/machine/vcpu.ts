@@ -5,7 +5,7 @@
 // when RIP is at (VMX/SVM) or right behind (PVM) the stub's own `out`; see exits.ts.
 import * as libc from '../host/libc.ts';
 import { HostError } from '../host/errors.ts';
-import { mustIoctl } from '../host/kvm.ts';
+import { createVcpu, mustIoctl } from '../host/kvm.ts';
 import { giveScratch, takeScratch, type Scratch } from '../host/scratch.ts';
 import { EFAULT, EINTR } from '../abi/errno.ts';
 import { readI64 } from '../abi/layout.ts';
@@ -20,6 +20,9 @@ import { FS_OFFSET, GS_OFFSET, writeUserSegments, writeUserSregs } from './segme
 import { KERNEL_CODE_SELECTOR } from './stub.ts';
 import { STUB_GVA } from './layout.ts';
 
+const PROT_READ_WRITE = 3;
+const MAP_SHARED = 1;
+const SCRATCH_BYTES = 1024;
 const SYNC_REGS = 1;
 const SYNC_SREGS = 2;
 /** STAR: SYSCALL loads CS 0x08 and SS 0x10; SYSRET would load 0x23 and 0x1b. */
@@ -33,14 +36,31 @@ const INTERRUPT_FLAG = 0x200;
 const CR3_IGNORED_BIT = 0x20;
 
 export interface VcpuConfig {
-  fd: number;
-  /** Address and bytes of the struct kvm_run mapping. */
-  runAddress: number;
+  /** Bytes of the struct kvm_run mapping. */
   runBytes: number;
   cpuidAddress: number;
   xcr0: number;
   /** Guest-physical address of the first top-level table. */
   cr3: number;
+}
+
+/**
+ * Makes the first vCPU of a VM.
+ * @throws HostError when KVM refuses it; nothing of it is left then
+ */
+export function makeVcpu(vmFd: number, config: VcpuConfig): Vcpu {
+  const fd = createVcpu(vmFd, 0);
+  let vcpu: Vcpu | null = null;
+  try {
+    vcpu = new Vcpu(fd, config.runBytes);
+    vcpu.prepare(config);
+    return vcpu;
+  } catch (error) {
+    // SAFETY: without a Vcpu nobody has seen the descriptor; with one, it has it and closes it.
+    if (vcpu === null) libc.close(fd);
+    else vcpu.close();
+    throw error;
+  }
 }
 
 export class Vcpu {
@@ -49,17 +69,29 @@ export class Vcpu {
   readonly run: DataView;
   readonly run32: Uint32Array;
   readonly #runRange: { address: number; bytes: number };
-  #scratch: Scratch;
+  readonly #scratch: Scratch;
 
-  constructor(config: VcpuConfig) {
-    this.fd = config.fd;
-    this.#runRange = { address: config.runAddress, bytes: config.runBytes };
-    // SAFETY: the caller mapped [runAddress, runAddress + runBytes) and leaves it to close(), which
-    // unmaps it; `run` and `run32` are not used after that. Only this thread enters the vCPU.
-    const buffer = libc.viewNative(config.runAddress, config.runBytes);
+  /** @param fd becomes this object's. Order: prepare() comes next */
+  constructor(fd: number, runBytes: number) {
+    this.fd = fd;
+    const scratch = takeScratch(SCRATCH_BYTES);
+    // SAFETY: maps the vCPU's shared page at an address the kernel chooses; close() unmaps it.
+    const address = libc.mmap(0, runBytes, PROT_READ_WRITE, MAP_SHARED, fd, 0);
+    if (address === libc.MAP_FAILED) {
+      giveScratch(scratch);
+      throw new HostError('CATAVMM_KVM_FAILED', 'the vCPU\'s run page cannot be mapped');
+    }
+    this.#scratch = scratch;
+    this.#runRange = { address, bytes: runBytes };
+    // SAFETY: the mapping made above, as long as the view. It stays until close(), after which
+    // `run` and `run32` are not used. Only this thread enters the vCPU.
+    const buffer = libc.viewNative(address, runBytes);
     this.run = new DataView(buffer);
     this.run32 = new Uint32Array(buffer);
-    this.#scratch = takeScratch(1024);
+  }
+
+  /** Sets what stays the same for the life of the vCPU. */
+  prepare(config: VcpuConfig): void {
     mustIoctl(this.fd, KVM_SET_CPUID2, config.cpuidAddress, 'KVM_SET_CPUID2');
     this.#setXcr0(config.xcr0);
     this.#setMsrs();

@@ -9,7 +9,7 @@ import { launchProgram } from '../../../vmm/boot/launch.ts';
 import { beginPhases } from '../../../vmm/boot/phases.ts';
 import type { ProgramOptions } from '../../../vmm/options.ts';
 import { assert, needsKvm, suite } from '../../harness.ts';
-import { countDescriptors, countMappings } from '../../helpers/process-holdings.ts';
+import { countDescriptors, countGuestMappings } from '../../helpers/process-holdings.ts';
 import { root } from '../../helpers/repository.ts';
 
 const test = suite('vmm/boot/launch');
@@ -35,10 +35,10 @@ const volumes = [data, file];
 
 testKvm('launchProgram() with volumes leaves nothing behind when the sandbox is closed', () => {
   launch({ command: [hello], volumes });
-  const before = [countDescriptors(), countMappings()];
+  const before = [countDescriptors(), countGuestMappings()];
   for (let round = 0; round < ROUNDS; round++) launch({ command: [hello], volumes });
   assert.is(countDescriptors(), before[0]);
-  assert.ok(countMappings() <= (before[1] as number) + 2);
+  assert.ok(countGuestMappings() <= (before[1] as number) + 2);
 });
 
 testKvm('launchProgram() leaves nothing behind when it fails', () => {
@@ -55,10 +55,10 @@ testKvm('launchProgram() leaves nothing behind when it fails', () => {
   ];
   for (const [what, options, message] of cases) {
     assert.throws(() => launch(options), message, what);
-    const before = [countDescriptors(), countMappings()];
+    const before = [countDescriptors(), countGuestMappings()];
     for (let round = 0; round < ROUNDS; round++) assert.throws(() => launch(options), message);
     assert.is(countDescriptors(), before[0], `descriptors: ${what}`);
-    assert.ok(countMappings() <= (before[1] as number) + 2, `mappings: ${what}`);
+    assert.ok(countGuestMappings() <= (before[1] as number) + 2, `mappings: ${what}`);
   }
 });
 
