@@ -84,7 +84,7 @@ async function runToEntry(
   instance.runner.hooks.shouldStop = watch.reached;
   const end = await drive(instance, {
     deadlineNs: monotonicNs() + (options.timeoutMs ?? DEFAULT_TIMEOUT_MS) * 1e6,
-    signal: options.signal ?? null,
+    isAborted: () => options.signal?.aborted === true,
   });
   if (end === 'stopped') return;
   if (end === 'aborted') throw options.signal?.reason;

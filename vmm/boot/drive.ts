@@ -14,7 +14,7 @@ export type DriveEnd = 'exited' | 'stopped' | 'timeout' | 'aborted';
 export interface DriveOptions {
   /** Host monotonic time (ns) at which the guest is to be ended; Infinity = never. */
   deadlineNs: number;
-  signal: AbortSignal | null;
+  isAborted: () => boolean;
 }
 
 /** Length of a time slice: how long a thread may run while others wait. */
@@ -22,11 +22,11 @@ const SLICE_MS = 4;
 /** Longest stretch without giving the event loop a turn. */
 const BURST_MS = 16;
 
-/** Runs until the process exits, a hook stops it, the deadline passes or the signal aborts. */
+/** Runs until the process exits, a hook stops it, the deadline passes or it is aborted. */
 export async function drive(instance: Instance, options: DriveOptions): Promise<DriveEnd> {
   const { runner, k } = instance;
   for (;;) {
-    if (options.signal?.aborted === true) return 'aborted';
+    if (options.isAborted()) return 'aborted';
     const start = monotonicNs();
     if (start >= options.deadlineNs) return 'timeout';
     pollConsole(instance);

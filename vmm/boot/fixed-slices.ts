@@ -1,6 +1,6 @@
-// Time slices in deterministic mode: counted in system calls, as its clock is, so that the same program
-// always switches threads and hears its timers at the same places. The host's timer has a say only over
-// a thread that computes for long without any call, for it may be waiting for another one.
+// Time slices in deterministic mode: counted in system calls, as its clock is, so that the same
+// program always switches threads and hears its timers at the same places. The host's timer has a
+// say only over a thread that computes for long without any call: it may wait for another one.
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Task } from '../kernel/records/task.ts';
 import { charge, endSlice, hasOthers } from '../kernel/task/run-queue.ts';

@@ -29,6 +29,7 @@ import { eatSliceSignal } from '../host/slice-timer.ts';
 import { EFAULT, EINTR } from '../abi/errno.ts';
 import type { RunCounters } from './counters.ts';
 import { FixedSlices } from './fixed-slices.ts';
+import { ImageError } from './image-error.ts';
 
 export type RunState = 'exited' | 'idle' | 'budget' | 'stopped';
 
@@ -150,7 +151,9 @@ export class Runner {
     if (this.counters.exits++ === 0) this.counters.firstExitMs = performance.now();
     if (failed !== 0) {
       vcpu.storeRegs(u32, (task.address >> 2) + REGS_WORD);
-      if (failed === EFAULT) throw new Error('the image\'s file has gone or was truncated');
+      if (failed === EFAULT) {
+        throw new ImageError('truncated', "The func-image's file has gone or was truncated.");
+      }
       this.#storeBases(task);
       eatSliceSignal();
       return false;

@@ -8,6 +8,7 @@ import { monotonicNs } from '../host/clock.ts';
 import { getRuntime } from '../host/runtime.ts';
 import type { BootReport, Report, Status } from '../options.ts';
 import { drive, type DriveEnd } from './drive.ts';
+import { blameImage } from './image-error.ts';
 import { closeInstance, type Instance } from './instance.ts';
 import type { Phases } from './phases.ts';
 
@@ -36,6 +37,8 @@ export class Session {
   readonly #options: SessionOptions;
   #boot: BootReport | null = null;
   #ended: boolean = false;
+  /** Aborted when a signal could not be sent, with the error. */
+  readonly #broken: AbortController = new AbortController();
 
   constructor(instance: Instance, phases: Phases, options: SessionOptions) {
     this.instance = instance;
@@ -47,7 +50,11 @@ export class Session {
   /** Sends a signal to the guest's process. No effect once it has ended. */
   kill(signal: number): void {
     if (this.#ended) return;
-    sendSignal(this.instance.k, processOf(this.instance.k), makeInfo(signal, SI_USER));
+    try {
+      sendSignal(this.instance.k, processOf(this.instance.k), makeInfo(signal, SI_USER));
+    } catch (error) {
+      this.#broken.abort(error);
+    }
     this.#interruptWait();
   }
 
@@ -66,17 +73,28 @@ export class Session {
     const { timeoutMs, signal } = this.#options;
     const onAbort = (): void => this.#interruptWait();
     signal?.addEventListener('abort', onAbort);
+    const broken = this.#broken.signal;
     try {
       const deadlineNs = timeoutMs === undefined ? Infinity : monotonicNs() + timeoutMs * 1e6;
-      const end = await drive(this.instance, { deadlineNs, signal: signal ?? null });
+      const end = await drive(this.instance, {
+        deadlineNs, isAborted: () => broken.aborted || signal?.aborted === true,
+      });
+      broken.throwIfAborted();
       return this.#statusOf(end);
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      return { success: false, code: EXIT_FAILED, signal: null, reason: 'failed', message };
+      return {
+        success: false, code: EXIT_FAILED, signal: null, reason: 'failed',
+        message: this.#describe(error),
+      };
     } finally {
       signal?.removeEventListener('abort', onAbort);
       this.#finish();
     }
+  }
+
+  #describe(error: unknown): string {
+    if (this.#options.image !== null) return blameImage(error).message;
+    return error instanceof Error ? error.message : String(error);
   }
 
   #statusOf(end: DriveEnd): Status {

@@ -35,6 +35,9 @@ export interface Zygote {
 /** Size classes of base windows: a slot costs with its size, so images use the next larger one. */
 const BASE_CLASSES: readonly number[] = [64, 256, 1024, 4096].map((mib) => mib * 1024 * 1024);
 
+/** The largest of them. */
+export const BASE_BYTES_MAX: number = BASE_CLASSES[BASE_CLASSES.length - 1] as number;
+
 /** The base window for an image with `bytes` of frames. @throws RangeError above 4 GiB */
 export function baseClassOf(bytes: number): number {
   const found = BASE_CLASSES.find((size) => size >= bytes);
