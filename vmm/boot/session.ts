@@ -37,8 +37,8 @@ export class Session {
   readonly #options: SessionOptions;
   #boot: BootReport | null = null;
   #ended: boolean = false;
-  /** Aborted when a signal could not be sent, with the error. */
-  readonly #broken: AbortController = new AbortController();
+  /** Why a signal could not be sent: ends the sandbox. */
+  #broken: { error: unknown } | null = null;
 
   constructor(instance: Instance, phases: Phases, options: SessionOptions) {
     this.instance = instance;
@@ -53,7 +53,7 @@ export class Session {
     try {
       sendSignal(this.instance.k, processOf(this.instance.k), makeInfo(signal, SI_USER));
     } catch (error) {
-      this.#broken.abort(error);
+      this.#broken = { error };
     }
     this.#interruptWait();
   }
@@ -73,13 +73,12 @@ export class Session {
     const { timeoutMs, signal } = this.#options;
     const onAbort = (): void => this.#interruptWait();
     signal?.addEventListener('abort', onAbort);
-    const broken = this.#broken.signal;
     try {
       const deadlineNs = timeoutMs === undefined ? Infinity : monotonicNs() + timeoutMs * 1e6;
       const end = await drive(this.instance, {
-        deadlineNs, isAborted: () => broken.aborted || signal?.aborted === true,
+        deadlineNs, isAborted: () => this.#broken !== null || signal?.aborted === true,
       });
-      broken.throwIfAborted();
+      if (this.#broken !== null) throw (this.#broken as { error: unknown }).error;
       return this.#statusOf(end);
     } catch (error) {
       return {
