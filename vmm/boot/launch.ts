@@ -6,17 +6,19 @@ import { CatavmmError } from '../errors.ts';
 import { makeKernel } from '../kernel/make-kernel.ts';
 import type { WaitableConsole } from './console.ts';
 import { checkCpu } from './cpu-check.ts';
-import { bootCold } from './cold.ts';
 import { makeLowerFs } from './host-ports.ts';
-import { openImage, type OpenImage } from './image-open.ts';
+import { ioCacheOf } from './io-cache.ts';
 import {
   giveBack, type Holdings, type Instance, limitsFor, makeInstance, makePorts,
 } from './instance.ts';
 import type { Phases } from './phases.ts';
+import { restoreSandbox } from './restore.ts';
+import { baseBytesOf, type Snapshot } from './snapshot.ts';
 import { startProgram } from './start.ts';
 import { type MountedVolume, overlayVolumes } from './volumes.ts';
 import { writeSetOf } from './write-sets.ts';
-import { baseClassOf, takeZygote } from './zygote.ts';
+import { baseClassOf, type ZygoteOptions } from './zygote.ts';
+import { takeZygote } from './zygote-pool.ts';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 
@@ -66,36 +68,49 @@ export function launchProgram(
   }
 }
 
-/** Opens an image and makes a sandbox of it; nothing of it has run yet. */
-export function launchImage(
-  file: string,
-  options: BootOptions,
+/** What a sandbox of a snapshot may have otherwise than the snapshot says. */
+export interface SnapshotOptions
+  extends Pick<BootOptions, 'memory' | 'rootfs' | 'tenant' | 'onEvent'> {
+  /** Leave it where it was saved: it is to be captured, not to run. */
+  isCaptured?: boolean;
+}
+
+/** The configuration of machines for sandboxes of a snapshot. */
+export function zygoteOptionsOf(snapshot: Snapshot, memory?: string | number): ZygoteOptions {
+  return {
+    memoryBytes: memory === undefined ? snapshot.limitBytes : parseMemory(memory),
+    baseBytes: baseClassOf(baseBytesOf(snapshot)),
+    baseline: snapshot.cpu.baseline,
+  };
+}
+
+/** Who may use a machine after a sandbox of this snapshot, unless told otherwise: its like. */
+export function tenantOf(snapshot: Snapshot, options: SnapshotOptions): string {
+  return options.tenant ?? `snapshot ${snapshot.identity}`;
+}
+
+/** Makes a sandbox of a snapshot; nothing of it has run yet. */
+export function launchSnapshot(
+  snapshot: Snapshot,
+  options: SnapshotOptions,
   console: WaitableConsole,
   phases: Phases,
-): { instance: Instance; image: OpenImage } {
-  const image = openImage(file);
-  phases.mark('open');
-  const { header } = image;
-  const memoryBytes = options.memory === undefined
-    ? header.memory.limitBytes : parseMemory(options.memory);
-  const roots: HostRoot[] = [];
-  const held: Holdings = { k: null, roots, zygote: null };
+): Instance {
+  const held: Holdings = { k: null, roots: [], zygote: null };
   try {
-    const root = openRoot(roots, options.rootfs ?? header.rootfs.path);
-    const zygote = takeZygote({
-      memoryBytes,
-      baseBytes: baseClassOf(image.frames.bytes),
-      baseline: header.cpu.baseline,
-    });
+    const io = ioCacheOf(snapshot, options.rootfs ?? snapshot.rootfs);
+    const tenant = tenantOf(snapshot, options);
+    const zygote = takeZygote(
+      zygoteOptionsOf(snapshot, options.memory), tenant, snapshot.identity);
     held.zygote = zygote;
     phases.mark('zygote');
-    checkCpu(header.cpu, zygote.machine);
-    const instance = bootCold({
-      image, zygote, console, root, roots,
-      writeSet: writeSetOf(image),
+    checkCpu(snapshot.cpu, zygote.machine);
+    return restoreSandbox({
+      snapshot, zygote, console, io,
+      writeSet: options.isCaptured === true ? null : writeSetOf(snapshot),
+      isCaptured: options.isCaptured === true,
       onEvent: options.onEvent ?? ignore,
     }, phases);
-    return { instance, image };
   } catch (error) {
     giveBack(held);
     throw error;
