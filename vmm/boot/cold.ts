@@ -9,7 +9,7 @@ import { assembleKernel, ARENA_BYTES } from '../kernel/make-kernel.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { resumeEntry } from '../kernel/entry.ts';
 import { reconnectConsole } from '../kernel/ipc/console.ts';
-import { PAGE_BYTES } from '../kernel/ports.ts';
+import { type LowerFs, PAGE_BYTES } from '../kernel/ports.ts';
 import { mapFileOver } from '../host/memory.ts';
 import type { HostRoot } from '../host/files.ts';
 import { FIRST_GUEST_TABLE, TABLE_COUNT, TABLES_GPA } from '../machine/layout.ts';
@@ -25,8 +25,8 @@ export interface ColdOptions {
   image: OpenImage;
   zygote: Zygote;
   console: WaitableConsole;
-  root: HostRoot;
-  /** All roots, which the instance is to close. */
+  lower: LowerFs;
+  /** What is below `lower`, for the instance to close. */
   roots: readonly HostRoot[];
   writeSet: WriteSet | null;
   onEvent: (kind: string, detail: string) => void;
@@ -61,7 +61,7 @@ function finish(arena: Arena, options: ColdOptions, phases: Phases): Instance {
   const ports = makePorts({
     zygote,
     console: options.console,
-    root: options.root,
+    lower: options.lower,
     onEvent: options.onEvent,
     baseFrames: image.header.memory.frames,
     readFrames: (offset, target) => readImageFrames(image, offset, target),

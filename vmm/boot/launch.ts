@@ -1,6 +1,8 @@
 // The three ways a sandbox comes to life, up to the point where it can be driven: run, build, boot.
 import { HostRoot } from '../host/files.ts';
+import type { CfiRootfs } from '../../formats/cfi/header.ts';
 import type { BootOptions, ProgramOptions, Volume } from '../options.ts';
+import type { LowerFs } from '../kernel/ports.ts';
 import { parseMemory } from '../memory-size.ts';
 import { CatavmmError } from '../errors.ts';
 import { makeKernel } from '../kernel/make-kernel.ts';
@@ -8,17 +10,16 @@ import type { WaitableConsole } from './console.ts';
 import { checkCpu } from './cpu-check.ts';
 import { bootCold } from './cold.ts';
 import { makeLowerFs } from './host-ports.ts';
+import { ImageError } from './image-error.ts';
 import { openImage, type OpenImage } from './image-open.ts';
 import {
   giveBack, type Holdings, type Instance, limitsFor, makeInstance, makePorts,
 } from './instance.ts';
 import type { Phases } from './phases.ts';
 import { startProgram } from './start.ts';
-import { type MountedVolume, overlayVolumes } from './volumes.ts';
+import { addVolumes, checkVolumes, openVolume, type OpenVolume } from './volumes.ts';
 import { writeSetOf } from './write-sets.ts';
 import { baseClassOf, takeZygote } from './zygote.ts';
-import * as fs from 'node:fs';
-import * as path from 'node:path';
 
 const encoder = new TextEncoder();
 const DEFAULT_ENV: Readonly<Record<string, string>> = {
@@ -35,18 +36,17 @@ export function launchProgram(
   phases: Phases,
 ): Instance {
   const memoryBytes = parseMemory(options.memory);
+  const volumes = checkVolumes(options.volumes ?? []);
   const roots: HostRoot[] = [];
   const held: Holdings = { k: null, roots, zygote: null };
   try {
-    const root = openRoot(roots, options.rootfs ?? '/');
-    const volumes = (options.volumes ?? []).map((volume) => openVolume(roots, volume));
+    const lower = openLower(roots, options.rootfs ?? '/', volumes, missingSource);
     const zygote = takeZygote({ memoryBytes, baseBytes: 0, baseline: options.cpu ?? 'host' });
     held.zygote = zygote;
     phases.mark('zygote');
     const ports = makePorts({
-      zygote, console, root, onEvent: options.onEvent ?? ignore, baseFrames: 0, readFrames: null,
+      zygote, console, lower, onEvent: options.onEvent ?? ignore, baseFrames: 0, readFrames: null,
     });
-    ports.lower = overlayVolumes(ports.lower, volumes);
     const k = makeKernel(ports, limitsFor(memoryBytes));
     held.k = k;
     k.root.deterministic = options.deterministic === true;
@@ -57,6 +57,7 @@ export function launchProgram(
       env: Object.entries(options.env ?? DEFAULT_ENV)
         .map(([key, value]) => toBytes(`${key}=${value}`)),
       cwd: toBytes(options.cwd ?? '/'),
+      volumes,
     });
     phases.mark('load');
     return makeInstance(k, zygote, console, roots);
@@ -81,7 +82,10 @@ export function launchImage(
   const roots: HostRoot[] = [];
   const held: Holdings = { k: null, roots, zygote: null };
   try {
-    const root = openRoot(roots, options.rootfs ?? header.rootfs.path);
+    const { rootfs } = header;
+    const lower = openLower(
+      roots, options.rootfs ?? rootfs.path, rootfs.volumes ?? [], missingVolume(rootfs),
+    );
     const zygote = takeZygote({
       memoryBytes,
       baseBytes: baseClassOf(image.frames.bytes),
@@ -91,7 +95,7 @@ export function launchImage(
     phases.mark('zygote');
     checkCpu(header.cpu, zygote.machine);
     const instance = bootCold({
-      image, zygote, console, root, roots,
+      image, zygote, console, lower, roots,
       writeSet: writeSetOf(image),
       onEvent: options.onEvent ?? ignore,
     }, phases);
@@ -111,30 +115,39 @@ export function toBytes(value: string | Uint8Array): Uint8Array {
   return typeof value === 'string' ? encoder.encode(value) : value;
 }
 
-/** Opens a directory of the host and adds it to what is to be closed. */
-function openRoot(roots: HostRoot[], path: string): HostRoot {
-  const root = new HostRoot(path);
-  roots.push(root);
-  return root;
+/**
+ * Opens the rootfs and the volumes, and adds what it opens to `roots`, which are to be closed.
+ * @param onMissing throws, or leaves the volume empty
+ */
+function openLower(
+  roots: HostRoot[],
+  rootfs: string,
+  volumes: readonly Volume[],
+  onMissing: (volume: Volume) => void,
+): LowerFs {
+  const open = (directory: string): HostRoot => {
+    const root = new HostRoot(directory);
+    roots.push(root);
+    return root;
+  };
+  const root = makeLowerFs(open(rootfs));
+  return addVolumes(root, volumes.map((volume): OpenVolume | null => {
+    const opened = openVolume(volume.source, open);
+    if (opened === null) onMissing(volume);
+    return opened;
+  }));
 }
 
-function openVolume(roots: HostRoot[], volume: Volume): MountedVolume {
-  const target = path.posix.normalize(volume.target).replace(/^\/+|\/+$/g, '');
-  if (!volume.target.startsWith('/') || target === '') {
-    throw new CatavmmError(
-      'CATAVMM_OPTION',
-      `The volume's target ${volume.target} is no place below /.`,
+function missingSource({ source }: Volume): never {
+  throw new CatavmmError('CATAVMM_OPTION', `The volume's source ${source} does not exist.`);
+}
+
+/** A self-contained image needs no volume either. */
+function missingVolume({ selfContained }: CfiRootfs): (volume: Volume) => void {
+  return ({ source, target }) => {
+    if (selfContained) return;
+    throw new ImageError(
+      'volume', `The func-image shows ${source} as ${target}, and there is no ${source} here.`,
     );
-  }
-  const stat = fs.statSync(volume.source, { throwIfNoEntry: false });
-  if (stat === undefined) {
-    throw new CatavmmError(
-      'CATAVMM_OPTION',
-      `The volume's source ${volume.source} does not exist.`,
-    );
-  }
-  const isFile = !stat.isDirectory();
-  const source = path.resolve(volume.source);
-  const root = openRoot(roots, isFile ? path.dirname(source) : source);
-  return { target, lower: makeLowerFs(root), file: isFile ? path.basename(source) : '' };
+  };
 }
