@@ -17,7 +17,7 @@ const LARGEST_BYTES = 4 * 1024 ** 3 - 2 * 1024 * 1024;
 export function parseMemory(size: number | string | undefined): number {
   if (size === undefined) return DEFAULT_MEMORY_BYTES;
   const bytes = typeof size === 'number' ? size : parseText(size);
-  if (!Number.isSafeInteger(bytes) || bytes < SMALLEST_BYTES || bytes > LARGEST_BYTES) {
+  if (!isMemoryLimit(bytes)) {
     throw new CatavmmError(
       'CATAVMM_OPTION',
       `The memory limit ${size} is not between 4 MiB and 4 GiB.`,
@@ -25,6 +25,11 @@ export function parseMemory(size: number | string | undefined): number {
     );
   }
   return Math.ceil(bytes / 4096) * 4096;
+}
+
+/** Whether a guest can have so much memory. */
+export function isMemoryLimit(bytes: number): boolean {
+  return Number.isSafeInteger(bytes) && bytes >= SMALLEST_BYTES && bytes <= LARGEST_BYTES;
 }
 
 function parseText(text: string): number {

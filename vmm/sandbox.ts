@@ -5,7 +5,7 @@ import { closeInstance, type Instance } from './boot/instance.ts';
 import { launchImage, launchProgram } from './boot/launch.ts';
 import { beginPhases } from './boot/phases.ts';
 import { Session } from './boot/session.ts';
-import { type Stdio, wireStdio } from './boot/stdio-wiring.ts';
+import { closedStream, type Stdio, wireStdio } from './boot/stdio-wiring.ts';
 import { recordWriteSet } from './boot/write-sets.ts';
 import { prepareBoot } from './boot/prepare.ts';
 import { CatavmmError } from './errors.ts';
@@ -27,23 +27,33 @@ export interface Output extends Status {
  * const { code, stdout } = await sandbox.output();
  */
 export class Sandbox {
-  /** What the guest prints; empty unless the option is 'piped'. */
-  readonly stdout: ReadableStream<Uint8Array>;
-  readonly stderr: ReadableStream<Uint8Array>;
   /** How the guest ended. Never rejects, but for `signal.reason` after an abort. */
   readonly status: Promise<Status>;
   readonly #session: Session;
+  /** Made when asked for: loading streams costs a process milliseconds. */
+  #stdout: ReadableStream<Uint8Array> | null;
+  #stderr: ReadableStream<Uint8Array> | null;
 
   private constructor(session: Session, stdio: Stdio, options: SandboxOptions) {
     this.#session = session;
-    this.stdout = stdio.stdout;
-    this.stderr = stdio.stderr;
+    this.#stdout = stdio.stdout;
+    this.#stderr = stdio.stderr;
     this.status = session.status.then((status) => {
       stdio.finish();
       if (status.reason === 'aborted') throw options.signal?.reason;
       return status;
     });
     this.status.catch(() => {});
+  }
+
+  /** What the guest prints on stdout; empty unless the option is 'piped'. */
+  get stdout(): ReadableStream<Uint8Array> {
+    return this.#stdout ??= closedStream();
+  }
+
+  /** The same of stderr. */
+  get stderr(): ReadableStream<Uint8Array> {
+    return this.#stderr ??= closedStream();
   }
 
   /** Runs a program from the beginning. @throws CatavmmError, HostError */
@@ -125,6 +135,7 @@ export class Sandbox {
   async close(): Promise<void> {
     this.#session.kill(SIGKILL);
     await this.#session.status;
+    await this.#session.closed;
   }
 
   /** For `await using`. */

@@ -7,6 +7,21 @@
 //                   2 references), tailTarget, refCount, refStart; then pairs (offset, target)
 //                   from the kind's refStart-th word on, offsets ascending; target: low 16 bits
 //                   kind (0 any), bit 31 required
+//   rules (u32)     kindCount, then per kind: fixedBytes, single (0, or 1 … 31: there is at most
+//                   one record with this), numberCount, numberStart, linkCount, linkStart, chain;
+//                   then rows, from the kind's start-th word on
+//     number        u16 offset, u8 type, u8 step, f64 least, f64 most (5 words). Type 1 u8, 2 u16,
+//                   3 u32, 4 i32, 5 f64: a multiple of 2^step from least to most; 6: `most` bytes
+//                   that are 0;
+//                   7: u32 that counts pieces of `most` bytes, which fit in the record's tail;
+//                   8, 9: u32 at most, or below, the u32 at offset 8 of where field `most` leads
+//     link          u16 offset, u16 back, u8 class, u8 role, u16 owner, u16 flag, u16 0 (3 words).
+//                   Role 1 head, 2 next: at most one of all fields of the class leads to a record;
+//                   with `owner`, that field of all in a list leads to the head's record; with
+//                   `flag`, that byte is not 0 in records that are in a list of the class and only
+//                   there. With `back`, that field of the target leads back. Role 3 tail: field
+//                   `back` of the target is null
+//     chain         u16 offset, u16 offset: following either field ends, and one of them is null
 
 import { relocateWasm } from './generated/relocate.ts';
 import { checkRange, checkU32, compileLazily, instantiate } from './instance.ts';
@@ -42,9 +57,24 @@ export interface Relocate {
   ): Fault | null;
   /** How much scratch memory validate() needs: a quarter of the section. */
   scratchBytes(objectsBytes: number): number;
+  /**
+   * Checks what the rules say, in linear time. Overwrites rulesScratchBytes(objectsBytes) bytes at
+   * `scratch`.
+   * Preconditions: validate() has accepted the section; the rules are the caller's own and about
+   * the kinds of its schema; all four pieces are disjoint.
+   * Returns the number of records, or a negative number of which ruleFault() makes a sentence.
+   */
+  checkRules(
+    objects: number, objectsBytes: number, relations: number, relationCount: number,
+    rules: number, scratch: number,
+  ): number;
+  /** How much scratch memory checkRules() needs: one and a half times the section. */
+  rulesScratchBytes(objectsBytes: number): number;
+  /** The fault of the last checkRules(), whose negative result is given. */
+  ruleFault(code: number): Fault;
 }
 
-/** The codes of validate(), with what `at` counts. */
+/** The codes of validate() and checkRules(), with what `at` counts. */
 export const objectFaults: Readonly<Record<number, string>> = {
   [-1]: 'the schema contradicts itself at kind',
   [-2]: 'the objects section is not a multiple of 8 bytes:',
@@ -56,6 +86,15 @@ export const objectFaults: Readonly<Record<number, string>> = {
   [-8]: 'a source is no reference field, comes twice or is out of order in relation',
   [-9]: 'a target is not the start of an object in relation',
   [-10]: 'a target is an object of the wrong kind in relation',
+  [-11]: 'a number is not in its range at offset',
+  [-12]: 'a field that is not kept is not 0 at offset',
+  [-13]: 'a length goes beyond its object at offset',
+  [-14]: 'an object of which there is only one comes twice at offset',
+  [-15]: 'a link leads to an object that is in a list already at offset',
+  [-16]: 'a link and its way back contradict each other at offset',
+  [-17]: 'a link leads to an object of another owner at offset',
+  [-18]: 'a chain of objects leads back into itself at offset',
+  [-19]: 'an object does not know whether it is in a list at offset',
 };
 
 /** The fault of a negative code, or null. */
@@ -72,6 +111,11 @@ interface RelocateExports {
     scratch: number,
   ): number;
   scratchBytes(bytes: number): number;
+  checkRules(
+    objects: number, bytes: number, relations: number, count: number, rules: number,
+    scratch: number,
+  ): number;
+  rulesScratchBytes(bytes: number): number;
   readFaultAt(): number;
 }
 
@@ -116,5 +160,14 @@ export function createRelocate(
       return describeObjectFault(code, wasm.readFaultAt() >>> 0);
     },
     scratchBytes: (objectsBytes) => wasm.scratchBytes(objectsBytes) >>> 0,
+    checkRules(objects, objectsBytes, relations, relationCount, rules, scratch) {
+      checkPieces(objects, objectsBytes, relations, relationCount);
+      checkRange(memory, 'rules', rules, 4);
+      checkRange(memory, 'scratch', scratch, wasm.rulesScratchBytes(objectsBytes) >>> 0);
+      return wasm.checkRules(objects, objectsBytes, relations, relationCount, rules, scratch);
+    },
+    rulesScratchBytes: (objectsBytes) => wasm.rulesScratchBytes(objectsBytes) >>> 0,
+    ruleFault: (code) => describeObjectFault(code, wasm.readFaultAt() >>> 0) ??
+      { code, at: 0, sentence: 'no fault' },
   };
 }

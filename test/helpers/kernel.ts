@@ -26,6 +26,7 @@ import { TableAllocator } from '../../vmm/kernel/mm/tables.ts';
 import { makeMm } from '../../vmm/kernel/mm/address-space.ts';
 import { VfsCache } from '../../vmm/kernel/vfs/cache.ts';
 import { enqueue } from '../../vmm/kernel/task/run-queue.ts';
+import { assertSavable } from './savable.ts';
 import { type LowerTree, type TestLower, treeFs } from './lower-tree.ts';
 
 export interface TestKernelOptions {
@@ -88,6 +89,8 @@ export interface TestKernel {
   baseGone: boolean;
   /** Highest count that ensureBacked() was called with. */
   readonly backedFrames: () => number;
+  /** Set by tests that put into records what no kernel writes: else close() checks them. */
+  isBroken: boolean;
   /** Adds a thread to the process. */
   addTask(): Task;
   close(): void;
@@ -313,7 +316,9 @@ export function makeTestKernel(options: TestKernelOptions = {}): TestKernel {
     set baseGone(gone: boolean) { shared.baseGone = gone; },
     backedFrames: () => shared.backed,
     addTask: () => makeTask(k, process),
+    isBroken: false,
     close() {
+      if (!this.isBroken) assertSavable(k);
       k.arena.close();
       giveRegion(region);
     },

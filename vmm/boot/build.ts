@@ -9,6 +9,7 @@ import { KERNEL_ABI } from '../kernel/state/kinds.ts';
 import { realtime } from '../kernel/time/clock.ts';
 import { openFilesForImage } from '../kernel/vfs/image-files.ts';
 import { pinForSelfContained, pruneUnpinned } from '../kernel/vfs/prune.ts';
+import { pinToFirstCpu } from '../host/affinity.ts';
 import { monotonicNs } from '../host/clock.ts';
 import { XSAVE_BYTES } from '../machine/fpu.ts';
 import { type Checkpoint, takeCheckpoint } from './checkpoint.ts';
@@ -37,6 +38,15 @@ const PROBE_BYTES = 4 * 1024 * 1024;
  * @throws CatavmmError when the entry is not reached, HostError, file system errors
  */
 export async function buildImage(options: BuildOptions): Promise<BuildResult> {
+  const unpin = options.deterministic === true ? pinToFirstCpu() : () => undefined;
+  try {
+    return await buildOnCpu(options);
+  } finally {
+    unpin();
+  }
+}
+
+async function buildOnCpu(options: BuildOptions): Promise<BuildResult> {
   const phases = beginPhases();
   const console = new QueueConsole(outputSink(options));
   const instance = launchProgram(options, console, phases);
@@ -85,7 +95,7 @@ async function runToEntry(
   instance.runner.hooks.shouldStop = watch.reached;
   const end = await drive(instance, {
     deadlineNs: monotonicNs() + (options.timeoutMs ?? DEFAULT_TIMEOUT_MS) * 1e6,
-    signal: options.signal ?? null,
+    isAborted: () => options.signal?.aborted === true,
   });
   if (end === 'stopped') return;
   if (end === 'aborted') throw options.signal?.reason;

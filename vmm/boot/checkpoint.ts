@@ -4,7 +4,6 @@
 import type { Kernel } from '../kernel/kernel.ts';
 import { processOf } from '../kernel/kernel.ts';
 import { Inode, type Mm } from '../kernel/records/index.ts';
-import { Mm as MmKind } from '../kernel/records/mm.ts';
 import { Words } from '../kernel/state/containers.ts';
 import { KIND } from '../kernel/state/kinds.ts';
 import { giveRegion, memory, type Region, takeRegion, u32, u8 } from '../kernel/state/memory.ts';
@@ -15,6 +14,7 @@ import { frameAt } from '../kernel/mm/pages.ts';
 import { pfnAt, PTE_SHARED } from '../kernel/mm/pte.ts';
 import { BASE_FRAME, PAGE_BYTES } from '../kernel/ports.ts';
 import { nowNs } from '../kernel/time/clock.ts';
+import { ImageError } from './image-error.ts';
 import { findImageLeaf } from './image-tables.ts';
 import { createLayout, type Layout } from '../../wasm/layout.ts';
 import { frameDropped, markShared, notNumbered, type TableWindow } from '../../wasm/tables.ts';
@@ -250,9 +250,9 @@ function unshareHotPages(work: Work, tables: number, hotFrames: number): void {
   }
 }
 
-/** Changes frame ids and the root table's index in the saved copy. */
+/** Changes frame ids in the saved copy. */
 function rewriteObjects(work: Work, saved: SavedObjects): Uint8Array {
-  const { k, layout, window, map, mm } = work;
+  const { k, layout, window, map } = work;
   const region = takeRegion(saved.objects.length);
   try {
     u8.set(saved.objects, region.address);
@@ -262,8 +262,6 @@ function rewriteObjects(work: Work, saved: SavedObjects): Uint8Array {
       const done = layout.rewriteWords(words, count, window, map.address);
       if (done !== count) throw new Error('a page cache names a frame that was not numbered');
     }
-    const mmOffset = saved.offsets.get(mm.address) as number;
-    u32[(region.address + mmOffset + MmKind.offset('rootTable')) >> 2] = FIRST_GUEST_TABLE;
     return u8.slice(region.address, region.address + saved.objects.length);
   } finally {
     giveRegion(region);
@@ -295,6 +293,6 @@ function readFrame(k: Kernel, combined: number, target: Uint8Array): void {
     return;
   }
   if (!frames.readBase(combined - frames.bankFrames, 0, target)) {
-    throw new Error('the image\'s file has gone or was truncated');
+    throw new ImageError('truncated', "The func-image's file has gone or was truncated.");
   }
 }

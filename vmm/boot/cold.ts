@@ -6,7 +6,8 @@ import { Arena } from '../kernel/state/arena.ts';
 import { memory, u8 } from '../kernel/state/memory.ts';
 import { Sandbox } from '../kernel/records/index.ts';
 import { assembleKernel, ARENA_BYTES } from '../kernel/make-kernel.ts';
-import type { Kernel } from '../kernel/kernel.ts';
+import { type Kernel, processOf } from '../kernel/kernel.ts';
+import type { Mm } from '../kernel/records/mm.ts';
 import { resumeEntry } from '../kernel/entry.ts';
 import { reconnectConsole } from '../kernel/ipc/console.ts';
 import { type LowerFs, PAGE_BYTES } from '../kernel/ports.ts';
@@ -15,7 +16,7 @@ import type { HostRoot } from '../host/files.ts';
 import { FIRST_GUEST_TABLE, TABLE_COUNT, TABLES_GPA } from '../machine/layout.ts';
 import type { WaitableConsole } from './console.ts';
 import { type OpenImage, readImageFrames } from './image-open.ts';
-import { ImageError } from './image-error.ts';
+import { blameImage, ImageError } from './image-error.ts';
 import { type Instance, limitsFor, makeInstance, makePorts } from './instance.ts';
 import type { Phases } from './phases.ts';
 import { frameRuns, type WriteSet } from './write-set.ts';
@@ -35,7 +36,7 @@ export interface ColdOptions {
 let relocate: Relocate | null = null;
 let merge: Merge | null = null;
 
-/** Makes a sandbox out of an image. Nothing of it has run yet. */
+/** Makes a sandbox out of an image. Nothing of it has run yet. @throws ImageError, HostError */
 export function bootCold(options: ColdOptions, phases: Phases): Instance {
   const { image, zygote } = options;
   const { base } = zygote.machine;
@@ -45,19 +46,21 @@ export function bootCold(options: ColdOptions, phases: Phases): Instance {
   }
   phases.mark('map');
   const arena = restoreObjects(image);
+  phases.mark('objects');
   try {
-    phases.mark('objects');
-    return finish(arena, options, phases);
+    return joinSandbox(arena, options, phases);
   } catch (error) {
     arena.close();
-    throw error;
+    throw blameImage(error);
   }
 }
 
-/** Makes a kernel of restored objects. */
-function finish(arena: Arena, options: ColdOptions, phases: Phases): Instance {
+function joinSandbox(arena: Arena, options: ColdOptions, phases: Phases): Instance {
   const { image, zygote } = options;
   const root = arena.at(Sandbox, arena.region.address + image.header.objects.root);
+  if ((root.process?.mm ?? null) === null) {
+    throw new ImageError('objects', 'The func-image has no program.');
+  }
   const ports = makePorts({
     zygote,
     console: options.console,
@@ -112,7 +115,11 @@ function restoreTables(k: Kernel, options: ColdOptions): void {
     firstIndex: FIRST_GUEST_TABLE,
   };
   const count = merge.mergeTree(target, priv, base, TABLES_GPA / PAGE_BYTES);
-  if (count < 0) throw new ImageError('tables', merge.fault(count).sentence);
+  if (count < 0) {
+    const { sentence } = merge.fault(count);
+    throw new ImageError('tables', `The func-image's page tables are malformed: ${sentence}.`);
+  }
+  (processOf(k).mm as Mm).rootTable = FIRST_GUEST_TABLE;
   k.tables.adopt(FIRST_GUEST_TABLE + count);
 }
 

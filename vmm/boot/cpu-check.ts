@@ -50,8 +50,8 @@ function maskLeaf(leaf: CpuidLeaf, mask: CpuidMask): CfiCpuFeature {
 
 /** @throws ImageError when the image's program may use something that this host lacks */
 export function checkCpu(cpu: CfiCpu, machine: Machine): void {
-  const missingState = Number(cpu.xcr0) & ~machine.xcr0;
-  if (missingState !== 0) {
+  const missingState = cpu.xcr0 & ~BigInt(machine.xcr0);
+  if (missingState !== 0n) {
     throw lacks(`state 0x${missingState.toString(16)} (XCR0)`);
   }
   const host = visibleFeatures(cpu.baseline, machine);

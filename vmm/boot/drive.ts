@@ -14,7 +14,7 @@ export type DriveEnd = 'exited' | 'stopped' | 'timeout' | 'aborted';
 export interface DriveOptions {
   /** Host monotonic time (ns) at which the guest is to be ended; Infinity = never. */
   deadlineNs: number;
-  signal: AbortSignal | null;
+  isAborted: () => boolean;
 }
 
 /** Length of a time slice: how long a thread may run while others wait. */
@@ -22,11 +22,11 @@ const SLICE_MS = 4;
 /** Longest stretch without giving the event loop a turn. */
 const BURST_MS = 16;
 
-/** Runs until the process exits, a hook stops it, the deadline passes or the signal aborts. */
+/** Runs until the process exits, a hook stops it, the deadline passes or it is aborted. */
 export async function drive(instance: Instance, options: DriveOptions): Promise<DriveEnd> {
   const { runner, k } = instance;
   for (;;) {
-    if (options.signal?.aborted === true) return 'aborted';
+    if (options.isAborted()) return 'aborted';
     const start = monotonicNs();
     if (start >= options.deadlineNs) return 'timeout';
     pollConsole(instance);
@@ -54,7 +54,7 @@ export async function drive(instance: Instance, options: DriveOptions): Promise<
 function pollConsole(instance: Instance): void {
   const { k, console } = instance;
   if (k.root.console?.queue.first == null) return;
-  if (console.readable()) consoleReadable(k);
+  if (k.root.console.wantsInput && console.readable()) consoleReadable(k);
   if (k.root.console.wantsOutput && canWrite(console)) consoleWritable(k);
 }
 
@@ -64,12 +64,14 @@ function canWrite(console: WaitableConsole): boolean {
 
 function waitForHost(instance: Instance, options: DriveOptions): void | Promise<void> {
   const { k, console } = instance;
+  const wantsInput = k.root.console?.queue.first != null && k.root.console.wantsInput;
+  // It came while the guest ran, and nobody knows of it yet.
+  if (wantsInput && console.readable()) return;
   const guestMs = (nextDeadlineNs(k) - nowNs(k)) / 1e6;
   const hostMs = (options.deadlineNs - monotonicNs()) / 1e6;
   const timeoutMs = Math.max(0, Math.min(guestMs, hostMs));
-  const waited = k.root.console?.queue.first != null;
   return console.wait({
-    stdin: waited && !console.readable(),
+    stdin: wantsInput,
     output: k.root.console?.wantsOutput === true,
     timeoutMs,
   });

@@ -2,7 +2,6 @@
 // structural check of records and page tables. The result is kept per process by file identity, so
 // that a second boot of the same file does none of this again.
 import * as fs from 'node:fs';
-import { createRelocate } from '../../wasm/relocate.ts';
 import { createMerge } from '../../wasm/merge.ts';
 import type { CfiHeader, CfiIoEntry, CfiSection } from '../../formats/cfi/header.ts';
 import { cfiDigestOff, cfiPrologueBytes } from '../../formats/cfi/prologue.ts';
@@ -10,13 +9,19 @@ import {
   cfiHeaderBytes, decodeIoTable, findSection, parseCfi, verifySection,
 } from '../../formats/cfi/read.ts';
 import { schemaWords } from '../kernel/state/save.ts';
+import { ARENA_BYTES } from '../kernel/make-kernel.ts';
 import { KERNEL_ABI } from '../kernel/state/kinds.ts';
-import { giveRegion, memory, type Region, takeRegion, u32, u8 } from '../kernel/state/memory.ts';
-import { BANK_GPA, BASE_GPA, FIRST_GUEST_TABLE, TABLES_GPA } from '../machine/layout.ts';
+import { giveRegion, memory, type Region, takeRegion, u8 } from '../kernel/state/memory.ts';
+import {
+  BANK_GPA, BASE_GPA, FIRST_GUEST_TABLE, TABLE_COUNT, TABLES_GPA,
+} from '../machine/layout.ts';
+import { isMemoryLimit } from '../memory-size.ts';
 import { PAGE_BYTES } from '../kernel/ports.ts';
 import { fileIdentity, isCheckedImage, rememberImage } from './checked-images.ts';
 import { ImageError } from './image-error.ts';
+import { checkRecords, type Piece } from './image-records.ts';
 import { sha256 } from './sha256.ts';
+import { BASE_BYTES_MAX } from './zygote.ts';
 
 /** First read of a file: covers prologue and header of nearly every image. */
 const FIRST_BYTES = 16 * 1024;
@@ -36,12 +41,6 @@ export interface OpenImage {
   readonly frames: CfiSection;
 }
 
-/** A section's bytes in the state memory. */
-export interface Piece {
-  address: number;
-  bytes: number;
-}
-
 const open: Map<string, OpenImage> = new Map();
 
 /**
@@ -59,7 +58,7 @@ export function openImage(path: string): OpenImage {
   return image;
 }
 
-/** The check of openImage(), which keeps nothing: boots of the same file go on. @throws as it does */
+/** The check of openImage(), keeping nothing: boots of the same file go on. @throws as it does */
 export function checkImage(path: string): void {
   closeImage(load(path, false));
 }
@@ -89,8 +88,9 @@ function load(path: string, isTrusted: boolean): OpenImage {
     const isKnown = isTrusted && isCheckedImage(stat, digest, schemaName());
     const header = parseCfi(first, Number(stat.size), isKnown ? null : sha256);
     if (!isKnown) checkKernel(header);
+    checkMemory(header);
     const frames = findSection(header, 'frames');
-    const region = takeRegion(frames.offset);
+    const region = takeState(frames.offset);
     try {
       const image = finish(path, fd, header, frames, region, fileIdentity(stat));
       if (isKnown) return image;
@@ -104,6 +104,14 @@ function load(path: string, isTrusted: boolean): OpenImage {
   } catch (error) {
     fs.closeSync(fd);
     throw error;
+  }
+}
+
+function takeState(bytes: number): Region {
+  try {
+    return takeRegion(bytes);
+  } catch {
+    throw new ImageError('memory', 'There is no room for the func-image: too many are open.');
   }
 }
 
@@ -142,11 +150,21 @@ function checkKernel(header: CfiHeader): void {
     );
   }
   if (header.parent !== null) {
-    throw new ImageError(
-      'parent',
-      'The func-image needs a parent image, which is not supported yet.',
-    );
+    const sentence = 'The func-image needs a parent image, which is not supported yet.';
+    throw new ImageError('parent', sentence);
   }
+}
+
+/** What would fit into no machine is refused before anything is made for it. */
+function checkMemory(header: CfiHeader): void {
+  const { limitBytes } = header.memory;
+  if (!isMemoryLimit(limitBytes) || limitBytes % PAGE_BYTES !== 0) {
+    throw new ImageError('memory', "The func-image's memory limit is not between 4 MiB and 4 GiB.");
+  }
+  const fits = findSection(header, 'frames').bytes <= BASE_BYTES_MAX &&
+    findSection(header, 'objects').bytes <= ARENA_BYTES / 2 &&
+    header.memory.tables <= TABLE_COUNT - FIRST_GUEST_TABLE;
+  if (!fits) throw new ImageError('memory', 'The func-image is larger than a sandbox can be.');
 }
 
 let name: string | null = null;
@@ -212,26 +230,10 @@ function checkContent(image: OpenImage): void {
   checkStructure(image);
 }
 
-/** The linear check of records and page tables: nothing in them can be but what it says it is. */
+/** The linear check of records and page tables: nothing in them is anything but what it says. */
 function checkStructure(image: OpenImage): void {
   const { objects, relations, tables, header } = image;
-  const relocate = createRelocate(memory);
-  const words = schemaWords();
-  const scratchBytes = relocate.scratchBytes(objects.bytes);
-  const scratch = takeRegion(scratchBytes + words.byteLength + 8);
-  try {
-    const schema = scratch.address + Math.ceil(scratchBytes / 8) * 8;
-    u32.set(words, schema >> 2);
-    const fault = relocate.validate(
-      objects.address, objects.bytes, relations.address, relations.bytes / 8, schema,
-      scratch.address,
-    );
-    if (fault !== null) {
-      throw new ImageError('objects', `The func-image's records are malformed: ${fault.sentence}.`);
-    }
-  } finally {
-    giveRegion(scratch);
-  }
+  checkRecords(objects, relations, header.objects);
   const tree = {
     tables: tables.address,
     count: tables.bytes / PAGE_BYTES,
@@ -244,9 +246,7 @@ function checkStructure(image: OpenImage): void {
     baseFrames: header.memory.frames,
   });
   if (fault !== null) {
-    throw new ImageError(
-      'tables',
-      `The func-image's page tables are malformed: ${fault.sentence}.`,
-    );
+    const { sentence } = fault;
+    throw new ImageError('tables', `The func-image's page tables are malformed: ${sentence}.`);
   }
 }

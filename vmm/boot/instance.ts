@@ -89,5 +89,5 @@ export function giveBack({ k, roots, zygote }: Holdings): void {
     k.arena.close();
   }
   for (const root of roots) root.dispose();
-  if (zygote !== null) closeZygote(zygote);
+  if (zygote !== null) closeZygote(zygote, k?.tables.end);
 }

@@ -2,8 +2,8 @@
 // request (or an empty line), tells which pages a boot writes and reads first. The image is then
 // laid out in that order: [written | read | the rest] (design: image layout; REAP, FaaSnap).
 //
-// A deterministic image gets only the order of what is written: D bits are exact, but a CPU sets A bits
-// for accesses that it merely guesses, too.
+// A deterministic image gets only the order of what is written: D bits are exact, but a CPU sets A
+// bits for accesses that it merely guesses, too.
 //
 // The trial is an ordinary boot: nothing it does leaves its sandbox, and what it prints is dropped.
 import { processOf } from '../kernel/kernel.ts';
@@ -66,7 +66,7 @@ async function runTrial(
     console.firstOutputMs !== 0 || root.syscallCount >= lastCall;
   try {
     const deadlineNs = monotonicNs() + TRIAL_MS * 1e6;
-    const end = await drive(instance, { deadlineNs, signal: null });
+    const end = await drive(instance, { deadlineNs, isAborted: () => false });
     const { deterministic, runHead } = instance.k.root;
     if (!deterministic) return touchedFrames(instance, image);
     // How far a thread comes until the deadline is chance.

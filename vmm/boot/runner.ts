@@ -29,6 +29,7 @@ import { eatSliceSignal } from '../host/slice-timer.ts';
 import { EFAULT, EINTR } from '../abi/errno.ts';
 import type { RunCounters } from './counters.ts';
 import { FixedSlices } from './fixed-slices.ts';
+import { ImageError } from './image-error.ts';
 
 export type RunState = 'exited' | 'idle' | 'budget' | 'stopped';
 
@@ -72,14 +73,22 @@ export class Runner {
   run(untilNs: number): RunState {
     const { k } = this;
     const process = processOf(k);
+    // Nobody is charged with the time that the sandbox waited, or the event loop took.
+    this.#chargedNs = runNs(k);
     for (;;) {
       if (process.exited) return 'exited';
       if (this.hooks.shouldStop?.() === true) return 'stopped';
       const task = nextTask(k);
-      if (task === null) return 'idle';
+      if (task === null) {
+        this.#chargeLoaded();
+        return 'idle';
+      }
       if (!this.#prepare(task)) continue;
       const wentOn = this.#enter(task);
-      if (k.root.deterministic) this.#fixedSlices.afterExit(k, task);
+      if (k.root.deterministic && this.#fixedSlices.isOver(k, task)) {
+        this.#chargeLoaded();
+        endSlice(k);
+      }
       if (wentOn) continue;
       this.counters.slices++;
       this.#endSlice(task);
@@ -93,9 +102,10 @@ export class Runner {
       this.#fixedSlices.afterHostSlice(k, task);
       return;
     }
-    runTimers(k);
+    // Order: whom a timer wakes is compared with what the others have had, this slice included.
     this.#chargeLoaded();
     endSlice(k);
+    runTimers(k);
   }
 
   /** Stores the FPU state of the thread on the vCPU in its record. Order: before a save. */
@@ -141,7 +151,9 @@ export class Runner {
     if (this.counters.exits++ === 0) this.counters.firstExitMs = performance.now();
     if (failed !== 0) {
       vcpu.storeRegs(u32, (task.address >> 2) + REGS_WORD);
-      if (failed === EFAULT) throw new Error('the image\'s file has gone or was truncated');
+      if (failed === EFAULT) {
+        throw new ImageError('truncated', "The func-image's file has gone or was truncated.");
+      }
       this.#storeBases(task);
       eatSliceSignal();
       return false;
@@ -252,7 +264,7 @@ export class Runner {
   #chargeLoaded(): void {
     const nowNs = runNs(this.k);
     const task = this.#loaded;
-    if (task !== null && isAlive(task)) charge(task, nowNs - this.#chargedNs);
+    if (task !== null && isAlive(task)) charge(this.k, task, nowNs - this.#chargedNs);
     this.#chargedNs = nowNs;
   }
 

@@ -8,6 +8,7 @@ import { monotonicNs } from '../host/clock.ts';
 import { getRuntime } from '../host/runtime.ts';
 import type { BootReport, Report, Status } from '../options.ts';
 import { drive, type DriveEnd } from './drive.ts';
+import { blameImage } from './image-error.ts';
 import { closeInstance, type Instance } from './instance.ts';
 import type { Phases } from './phases.ts';
 
@@ -30,10 +31,14 @@ export interface SessionOptions {
 export class Session {
   readonly instance: Instance;
   readonly status: Promise<Status>;
+  /** Resolves when all that the sandbox held is given back. Order: after `status`. */
+  closed: Promise<void> = Promise.resolve();
   readonly #phases: Phases;
   readonly #options: SessionOptions;
   #boot: BootReport | null = null;
   #ended: boolean = false;
+  /** Why a signal could not be sent: ends the sandbox. */
+  #broken: { error: unknown } | null = null;
 
   constructor(instance: Instance, phases: Phases, options: SessionOptions) {
     this.instance = instance;
@@ -45,7 +50,11 @@ export class Session {
   /** Sends a signal to the guest's process. No effect once it has ended. */
   kill(signal: number): void {
     if (this.#ended) return;
-    sendSignal(this.instance.k, processOf(this.instance.k), makeInfo(signal, SI_USER));
+    try {
+      sendSignal(this.instance.k, processOf(this.instance.k), makeInfo(signal, SI_USER));
+    } catch (error) {
+      this.#broken = { error };
+    }
     this.#interruptWait();
   }
 
@@ -66,15 +75,25 @@ export class Session {
     signal?.addEventListener('abort', onAbort);
     try {
       const deadlineNs = timeoutMs === undefined ? Infinity : monotonicNs() + timeoutMs * 1e6;
-      const end = await drive(this.instance, { deadlineNs, signal: signal ?? null });
+      const end = await drive(this.instance, {
+        deadlineNs, isAborted: () => this.#broken !== null || signal?.aborted === true,
+      });
+      if (this.#broken !== null) throw (this.#broken as { error: unknown }).error;
       return this.#statusOf(end);
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      return { success: false, code: EXIT_FAILED, signal: null, reason: 'failed', message };
+      return {
+        success: false, code: EXIT_FAILED, signal: null, reason: 'failed',
+        message: this.#describe(error),
+      };
     } finally {
       signal?.removeEventListener('abort', onAbort);
       this.#finish();
     }
+  }
+
+  #describe(error: unknown): string {
+    if (this.#options.image !== null) return blameImage(error).message;
+    return error instanceof Error ? error.message : String(error);
   }
 
   #statusOf(end: DriveEnd): Status {
@@ -107,11 +126,10 @@ export class Session {
       opens: instance.k.vfs.hostOpens,
       phases: this.#phases.us,
     };
-    try {
-      this.#options.onEnd(instance);
-    } finally {
-      closeInstance(instance);
-    }
+    // Whoever waits for the end need not wait for this.
+    this.closed = new Promise((resolve) => { setImmediate(resolve); })
+      .then(() => closeInstance(instance));
+    this.#options.onEnd(instance);
   }
 
   #interruptWait(): void {

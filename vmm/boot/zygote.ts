@@ -3,11 +3,12 @@
 import { type Region, giveRegion, takeRegion, u8 } from '../kernel/state/memory.ts';
 import { Machine } from '../machine/machine.ts';
 import type { CpuBaseline } from '../machine/cpu-baseline.ts';
-import { TABLE_WINDOW_BYTES } from '../machine/layout.ts';
+import { FIRST_GUEST_TABLE, TABLE_WINDOW_BYTES } from '../machine/layout.ts';
 import { findInvalidationMethod } from '../machine/self-test.ts';
 import { setInvalidationMethod, StaleTranslations } from '../machine/translations.ts';
 import { visibleFeatures } from './cpu-check.ts';
 import { populate } from '../host/memory.ts';
+import { PAGE_BYTES } from '../kernel/ports.ts';
 import { kvmSignalMask } from '../host/slice-timer.ts';
 
 export interface ZygoteOptions {
@@ -21,6 +22,8 @@ export interface ZygoteOptions {
 /** Bank memory that a prepared machine has beyond what its image pre-copies. */
 const SPARE_BYTES = 1024 * 1024;
 const TEST_BYTES = 4 * 1024 * 1024;
+/** Pages of the table window that a machine and its probes (machine/probe.ts) have written. */
+const UNUSED_TABLES_END: number = FIRST_GUEST_TABLE + 16;
 
 export interface Zygote {
   readonly machine: Machine;
@@ -31,6 +34,9 @@ export interface Zygote {
 
 /** Size classes of base windows: a slot costs with its size, so images use the next larger one. */
 const BASE_CLASSES: readonly number[] = [64, 256, 1024, 4096].map((mib) => mib * 1024 * 1024);
+
+/** The largest of them. */
+export const BASE_BYTES_MAX: number = BASE_CLASSES[BASE_CLASSES.length - 1] as number;
 
 /** The base window for an image with `bytes` of frames. @throws RangeError above 4 GiB */
 export function baseClassOf(bytes: number): number {
@@ -53,7 +59,7 @@ export function makeZygote(options: ZygoteOptions): Zygote {
     });
     return finishZygote(machine, tables, options);
   } catch (error) {
-    giveRegion(tables);
+    giveRegion(tables, UNUSED_TABLES_END * PAGE_BYTES);
     throw error;
   }
 }
@@ -121,8 +127,12 @@ export function dropReadyZygotes(): void {
   for (const zygote of ready.splice(0)) closeZygote(zygote);
 }
 
-/** Closes the machine and gives its memory back. */
-export function closeZygote(zygote: Zygote): void {
+/**
+ * Closes the machine and gives its memory back.
+ * @param tablesEnd one past the highest page of the table window that was used; only what was used
+ *   is cleared, because clearing all of the window would bring all of it into memory first
+ */
+export function closeZygote(zygote: Zygote, tablesEnd: number = UNUSED_TABLES_END): void {
   zygote.machine.close();
-  giveRegion(zygote.tables);
+  giveRegion(zygote.tables, tablesEnd * PAGE_BYTES);
 }

@@ -8,6 +8,7 @@
 // No data segments, no allocation: all memory belongs to the caller.
 
 export { validate, scratchBytes, readFaultAt } from "./validate";
+export { checkRules, rulesScratchBytes } from "./rules";
 
 // One block is 8 relations, 64 bytes.
 const blockRelations: u32 = 8;

@@ -31,7 +31,8 @@ export function readFaultAt(): u32 {
   return faultAt;
 }
 
-function fail(code: i32, at: u32): i32 {
+/** Notes what a negative result is about. */
+export function fail(code: i32, at: u32): i32 {
   faultAt = at;
   return code;
 }

@@ -4,6 +4,8 @@
 
 import { describeObjectFault } from '../relocate.ts';
 import type { Relocate } from '../relocate.ts';
+import { checkReferenceRules } from './rules.ts';
+import type { RulesResult } from './rules.ts';
 
 /** Little-endian u32 and u16 at byte addresses. */
 interface Reader {
@@ -27,6 +29,7 @@ const fine: Check = { code: 0, at: 0 };
 
 /** Same methods and results as createRelocate(), without its range checks. */
 export function createReferenceRelocate(memory: WebAssembly.Memory): Relocate {
+  let last: RulesResult = { code: 0, at: 0 };
   function relocate(
     objects: number, objectsBytes: number, relations: number, relationCount: number, bias: number,
   ): number {
@@ -66,6 +69,13 @@ export function createReferenceRelocate(memory: WebAssembly.Memory): Relocate {
       return describeObjectFault(code, at);
     },
     scratchBytes: (objectsBytes) => Math.floor(objectsBytes / 8) * 2,
+    checkRules(objects, objectsBytes, relations, relationCount, rules) {
+      last = checkReferenceRules(memory, objects, objectsBytes, relations, relationCount, rules);
+      return last.code;
+    },
+    rulesScratchBytes: (objectsBytes) => objectsBytes / 2 + objectsBytes,
+    ruleFault: (code) =>
+      describeObjectFault(code, last.at) ?? { code, at: 0, sentence: 'no fault' },
   };
 }
 

@@ -3,10 +3,12 @@
 import { Bytes, type Table, tableKind } from '../state/containers.ts';
 import { KIND } from '../state/kinds.ts';
 import {
-  fAny, fBig, fBlob, fBool, fI32, fMust, fNum, fRef, fU32, kind, type Kind, nosave, type Rec,
+  fAny, fBig, fBlob, fBool, fI32, fMust, fNum, fRef, fU32, kind, type Kind, nosave, placeIn,
+  type Rec, upTo,
 } from '../state/record.ts';
 import { Inode, File } from './vfs.ts';
 import { WaitQueue, Waiter } from './task.ts';
+import { head, next, previous, tail } from '../state/rules.ts';
 import { Timer } from './time.ts';
 
 /** A pipe's ring buffer. */
@@ -30,8 +32,8 @@ export const Pipe: Kind<Pipe> = kind<Pipe>(KIND.pipe, 'Pipe', {
   queue: fMust(() => WaitQueue),
   buffer: fMust(() => Bytes),
   capacity: fU32,
-  head: fU32,
-  count: fU32,
+  head: placeIn('buffer'),
+  count: upTo('buffer'),
   readers: fU32,
   writers: fU32,
   serial: fU32,
@@ -64,8 +66,8 @@ export interface Epoll extends Rec {
 export const Epoll: Kind<Epoll> = kind<Epoll>(KIND.epoll, 'Epoll', {
   queue: fMust(() => WaitQueue),
   items: fMust(() => EpollItemTable),
-  readyHead: fRef(() => EpollItem),
-  readyTail: fRef(() => EpollItem),
+  readyHead: head(fRef(() => EpollItem), 'ready', 'epoll'),
+  readyTail: tail(fRef(() => EpollItem), 'readyNext'),
   owner: fRef(() => File),
 });
 
@@ -95,10 +97,12 @@ export const EpollItem: Kind<EpollItem> = kind<EpollItem>(KIND.epollItem, 'Epoll
   events: fU32,
   data: fBig,
   isReady: fBool,
-  readyNext: fRef(() => EpollItem),
-  readyPrevious: fRef(() => EpollItem),
+  readyNext: next(fRef(() => EpollItem), 'ready', {
+    back: 'readyPrevious', owner: 'epoll', flag: 'isReady',
+  }),
+  readyPrevious: previous(fRef(() => EpollItem), 'readyNext'),
   waiter: fRef(() => Waiter),
-  nextOfFile: fRef(() => EpollItem),
+  nextOfFile: next(fRef(() => EpollItem), 'file', { owner: 'file' }),
   index: fU32,
 });
 
@@ -164,8 +168,8 @@ export const Socket: Kind<Socket> = kind<Socket>(KIND.socket, 'Socket', {
   refs: fU32,
   isClosed: fBool,
   peer: fRef(() => Socket),
-  firstMessage: fRef(() => SocketMessage),
-  lastMessage: fRef(() => SocketMessage),
+  firstMessage: head(fRef(() => SocketMessage), 'messages'),
+  lastMessage: tail(fRef(() => SocketMessage), 'next'),
   messageCount: fU32,
   queuedBytes: fU32,
   shutdown: fU32,
@@ -182,9 +186,9 @@ export const Socket: Kind<Socket> = kind<Socket>(KIND.socket, 'Socket', {
   sendTimeoutNs: fNum,
   lingerSec: fI32,
   backlog: fU32,
-  firstPending: fRef(() => Socket),
-  lastPending: fRef(() => Socket),
-  nextPending: fRef(() => Socket),
+  firstPending: head(fRef(() => Socket), 'pending'),
+  lastPending: tail(fRef(() => Socket), 'nextPending'),
+  nextPending: next(fRef(() => Socket), 'pending'),
   pendingCount: fU32,
 });
 
@@ -203,9 +207,9 @@ export const SocketMessage: Kind<SocketMessage> = kind<SocketMessage>(
   KIND.socketMessage,
   'SocketMessage',
   {
-    next: fRef(() => SocketMessage),
+    next: next(fRef(() => SocketMessage), 'messages'),
     data: fMust(() => Bytes),
-    consumed: fU32,
+    consumed: upTo('data'),
     files: fAny,
     name: fRef(() => Bytes),
   },
@@ -257,6 +261,8 @@ export interface Console extends Rec {
   errors: Bytes | null;
   /** Somebody was told that the host takes no more output. */
   wantsOutput: boolean;
+  /** Somebody found no input, or took some, since input was last announced. */
+  wantsInput: boolean;
 }
 
 export const Console: Kind<Console> = kind<Console>(KIND.console, 'Console', {
@@ -274,4 +280,5 @@ export const Console: Kind<Console> = kind<Console>(KIND.console, 'Console', {
   output: fRef(() => Bytes),
   errors: fRef(() => Bytes),
   wantsOutput: fBool,
+  wantsInput: fBool,
 });

@@ -5,18 +5,27 @@
 // PTE_SHARED.
 import { type Table, tableKind } from '../state/containers.ts';
 import { KIND } from '../state/kinds.ts';
-import { fMust, fNum, fRef, fU32, fU8, kind, type Kind, type Rec } from '../state/record.ts';
+import {
+  type FieldType, fMust, fNum, fRef, fU32, fU8, kind, type Kind, nosave, type Rec, within,
+} from '../state/record.ts';
+import { next, previous } from '../state/rules.ts';
 import { Dentry, Inode } from './vfs.ts';
 
 export interface Mm extends Rec {
   /** Mappings sorted by start, `length` of them, never overlapping. */
   vmas: Table<Vma>;
-  /** Index of the top-level page table in the table window. */
+  /** Index of the top-level page table in the table window; an image has one tree of tables. */
   rootTable: number;
   brkStart: number;
   brk: number;
   /** Where the search for free address space begins (top down). */
   mmapBase: number;
+  /**
+   * Between here and mmapBase no gap has `fullBytes` bytes, so that a search for as many need not
+   * look there again; 0 = not known (mm/gap.ts).
+   */
+  fullFrom: number;
+  fullBytes: number;
   stackTop: number;
   /** Program layout for /proc and prctl(PR_SET_MM…). */
   codeStart: number;
@@ -37,26 +46,33 @@ export interface Mm extends Rec {
   barriers: number;
 }
 
+/** Guest-virtual addresses end here. */
+const GVA_END = 0x8000_0000_0000;
+const fAddress: FieldType<number> = within(fNum, 0, GVA_END);
+const fPage: FieldType<number> = within(fNum, 0, GVA_END, 4096);
+
 export const Mm: Kind<Mm> = kind<Mm>(KIND.mm, 'Mm', {
   vmas: fMust(() => VmaTable),
-  rootTable: fU32,
-  brkStart: fNum,
-  brk: fNum,
-  mmapBase: fNum,
-  stackTop: fNum,
-  codeStart: fNum,
-  codeEnd: fNum,
-  dataStart: fNum,
-  dataEnd: fNum,
-  argStart: fNum,
-  argEnd: fNum,
-  envStart: fNum,
-  envEnd: fNum,
-  residentPages: fNum,
-  mappedBytes: fNum,
+  rootTable: nosave(fU32),
+  brkStart: fAddress,
+  brk: fAddress,
+  mmapBase: fAddress,
+  fullFrom: nosave(fNum),
+  fullBytes: nosave(fNum),
+  stackTop: fAddress,
+  codeStart: fAddress,
+  codeEnd: fAddress,
+  dataStart: fAddress,
+  dataEnd: fAddress,
+  argStart: fAddress,
+  argEnd: fAddress,
+  envStart: fAddress,
+  envEnd: fAddress,
+  residentPages: within(fNum, 0, 2 ** 53),
+  mappedBytes: within(fNum, 0, 2 ** 53),
   lockFuture: fU32,
   barriers: fU32,
-});
+}, { isSingle: true });
 
 /** Vma.advice: what madvise(2) said that outlives the call. */
 export const ADVICE_DONTFORK = 1;
@@ -100,8 +116,8 @@ export interface Vma extends Rec {
 
 export const Vma: Kind<Vma> = kind<Vma>(KIND.vma, 'Vma', {
   mm: fMust(() => Mm),
-  start: fNum,
-  end: fNum,
+  start: fPage,
+  end: fPage,
   prot: fU8,
   flags: fU32,
   role: fU8,
@@ -109,9 +125,9 @@ export const Vma: Kind<Vma> = kind<Vma>(KIND.vma, 'Vma', {
   advice: fU32,
   inode: fRef(() => Inode),
   dentry: fRef(() => Dentry),
-  fileOffset: fNum,
-  nextOfInode: fRef(() => Vma),
-  previousOfInode: fRef(() => Vma),
+  fileOffset: within(fNum, 0, 2 ** 63, 4096),
+  nextOfInode: next(fRef(() => Vma), 'inode', { back: 'previousOfInode', owner: 'inode' }),
+  previousOfInode: previous(fRef(() => Vma), 'nextOfInode'),
 });
 
 export const VmaTable: Kind<Table<Vma>> = tableKind(KIND.vmaTable, 'VmaTable', () => Vma);

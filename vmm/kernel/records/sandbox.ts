@@ -1,8 +1,9 @@
 // The root record: everything a saved sandbox consists of hangs from here.
 import { KIND } from '../state/kinds.ts';
 import {
-  fBlob, fBool, fNum, fRef, fU32, kind, type Kind, nosave, type Rec,
+  fBlob, fBool, fNum, fRef, fU32, kind, type Kind, nosave, type Rec, within,
 } from '../state/record.ts';
+import { head, tail } from '../state/rules.ts';
 import { Dentry } from './vfs.ts';
 import { FutexWaiter, Process, Task, WaitQueue } from './task.ts';
 import { Timer } from './time.ts';
@@ -58,28 +59,28 @@ export const Sandbox: Kind<Sandbox> = kind<Sandbox>(KIND.sandbox, 'Sandbox', {
   process: fRef(() => Process),
   rootDentry: fRef(() => Dentry),
   runHead: fRef(() => Task),
-  virtualNs: fNum,
-  timers: fRef(() => Timer),
+  virtualNs: within(fNum, 0, 2 ** 53),
+  timers: head(fRef(() => Timer), 'armed'),
   console: fRef(() => Console),
   generation: fU32,
   nextInodeSerial: fU32,
   nextObjectSerial: fU32,
   nextTid: fU32,
-  monotonicOffsetNs: fNum,
-  savedMonotonicNs: fNum,
+  monotonicOffsetNs: within(fNum, -(2 ** 53), 2 ** 53),
+  savedMonotonicNs: within(fNum, 0, 2 ** 53),
   deterministic: fBool,
   seed: fBlob(32),
-  syscallCount: fNum,
+  syscallCount: within(fNum, 0, 2 ** 43),
   entryKind: fU32,
   entryWanted: fU32,
   trainLeft: fU32,
   entryQueue: fRef(() => WaitQueue),
   bootId: nosave(fBlob(16)),
   hostHandles: nosave(fU32),
-  futexes: fRef(() => FutexWaiter),
-  futexesTail: fRef(() => FutexWaiter),
+  futexes: head(fRef(() => FutexWaiter), 'futexes'),
+  futexesTail: tail(fRef(() => FutexWaiter), 'next'),
   hostname: fBlob(72),
   domainname: fBlob(72),
-  randomBlocks: fNum,
+  randomBlocks: within(fNum, 0, 2 ** 53),
   cpuSeenNs: nosave(fNum),
-});
+}, { isSingle: true });

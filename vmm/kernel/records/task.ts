@@ -8,8 +8,10 @@
 import { Bytes, type Table, tableKind, Words } from '../state/containers.ts';
 import { KIND } from '../state/kinds.ts';
 import {
-  fBig, fBlob, fBool, fI32, fMust, fNum, fRef, fU32, fU8, fWeak, kind, type Kind, nosave, type Rec,
+  fBig, fBlob, fBool, fI32, fMust, fNum, fNumbers, fRef, fU32, fU8, fWeak, kind, type Kind, nosave,
+  type Rec, within,
 } from '../state/record.ts';
+import { head, next, previous } from '../state/rules.ts';
 import { Mm } from './mm.ts';
 import { Dentry, FdTable } from './vfs.ts';
 import { EpollItem } from './ipc.ts';
@@ -109,11 +111,11 @@ export const Process: Kind<Process> = kind<Process>(KIND.process, 'Process', {
   cmdline: fRef(() => Bytes),
   environ: fRef(() => Bytes),
   actions: fMust(() => SignalActions),
-  pending: fRef(() => PendingSignal),
-  limits: fBlob(RLIMIT_COUNT * 16),
+  pending: head(fRef(() => PendingSignal), 'pending'),
+  limits: fNumbers(RLIMIT_COUNT * 2, 0, Infinity),
   exited: fBool,
-  exitCode: fI32,
-  exitSignal: fU32,
+  exitCode: within(fI32, 0, 255),
+  exitSignal: within(fU32, 0, SIGNAL_COUNT),
   realTimer: fRef(() => Timer),
   uid: fU32,
   gid: fU32,
@@ -137,7 +139,7 @@ export const Process: Kind<Process> = kind<Process>(KIND.process, 'Process', {
   stopped: fBool,
   queuedSignals: fU32,
   signalQueue: fRef(() => WaitQueue),
-  posixTimers: fRef(() => Timer),
+  posixTimers: head(fRef(() => Timer), 'process'),
   nextTimerId: fU32,
   deadTask: fWeak(() => Task),
   virtualTimerNs: fNum,
@@ -148,7 +150,7 @@ export const Process: Kind<Process> = kind<Process>(KIND.process, 'Process', {
   personality: fU32,
   hugePagesDisabled: fBool,
   isSubreaper: fBool,
-});
+}, { isSingle: true });
 
 /** Task.state */
 export const TASK_RUNNABLE = 1;
@@ -219,7 +221,7 @@ export interface Task extends Rec {
 export const Task: Kind<Task> = kind<Task>(KIND.task, 'Task', {
   tid: fU32,
   process: fMust(() => Process),
-  state: fU8,
+  state: within(fU8, TASK_RUNNABLE, TASK_DEAD),
   regs: fBlob(REGS_BYTES),
   fsBase: fNum,
   gsBase: fNum,
@@ -228,7 +230,7 @@ export const Task: Kind<Task> = kind<Task>(KIND.task, 'Task', {
   mask: fBig,
   savedMask: fBig,
   hasSavedMask: fBool,
-  pending: fRef(() => PendingSignal),
+  pending: head(fRef(() => PendingSignal), 'pending'),
   altStack: fNum,
   altStackBytes: fNum,
   altStackFlags: fU32,
@@ -239,12 +241,12 @@ export const Task: Kind<Task> = kind<Task>(KIND.task, 'Task', {
   waitProgress: fNum,
   waitState: fU32,
   waitArgument: fNum,
-  waiters: fRef(() => Waiter),
+  waiters: head(fRef(() => Waiter), 'owner'),
   waitTimer: fRef(() => Timer),
   futex: fRef(() => FutexWaiter),
-  virtualNs: fNum,
-  runNext: fRef(() => Task),
-  runPrev: fRef(() => Task),
+  virtualNs: within(fNum, 0, 2 ** 53),
+  runNext: next(fRef(() => Task), 'running', { back: 'runPrev' }),
+  runPrev: previous(fRef(() => Task), 'runNext'),
   cpuNs: fNum,
   entryFlags: fU32,
   onCpu: nosave(fBool),
@@ -288,8 +290,8 @@ export const PendingSignal: Kind<PendingSignal> = kind<PendingSignal>(
   KIND.pendingSignal,
   'PendingSignal',
   {
-    next: fRef(() => PendingSignal),
-    signal: fU32,
+    next: next(fRef(() => PendingSignal), 'pending'),
+    signal: within(fU32, 1, SIGNAL_COUNT),
     code: fI32,
     pid: fU32,
     uid: fU32,
@@ -319,8 +321,8 @@ export const FutexWaiter: Kind<FutexWaiter> = kind<FutexWaiter>(KIND.futexWaiter
   keySerial: fU32,
   bitset: fU32,
   woken: fBool,
-  next: fRef(() => FutexWaiter),
-  previous: fRef(() => FutexWaiter),
+  next: next(fRef(() => FutexWaiter), 'futexes', { back: 'previous' }),
+  previous: previous(fRef(() => FutexWaiter), 'next'),
   isLock: fBool,
 });
 
@@ -330,7 +332,9 @@ export interface WaitQueue extends Rec {
 }
 
 export const WaitQueue: Kind<WaitQueue> =
-  kind<WaitQueue>(KIND.waitQueue, 'WaitQueue', { first: fRef(() => Waiter) });
+  kind<WaitQueue>(KIND.waitQueue, 'WaitQueue', {
+    first: head(fRef(() => Waiter), 'queue', 'queue'),
+  });
 
 /** One entry of a wait queue: a blocked thread, or an epoll interest (`item`). */
 export interface Waiter extends Rec {
@@ -347,7 +351,7 @@ export const Waiter: Kind<Waiter> = kind<Waiter>(KIND.waiter, 'Waiter', {
   queue: fMust(() => WaitQueue),
   task: fRef(() => Task),
   item: fRef(() => EpollItem),
-  next: fRef(() => Waiter),
-  previous: fRef(() => Waiter),
-  nextOfOwner: fRef(() => Waiter),
+  next: next(fRef(() => Waiter), 'queue', { back: 'previous', owner: 'queue' }),
+  previous: previous(fRef(() => Waiter), 'next'),
+  nextOfOwner: next(fRef(() => Waiter), 'owner'),
 });

@@ -1,6 +1,9 @@
 // Timers: one sorted list per sandbox, through Sandbox.timers.
 import { KIND } from '../state/kinds.ts';
-import { fAny, fBig, fBool, fNum, fRef, fU32, kind, type Kind, type Rec } from '../state/record.ts';
+import {
+  fAny, fBig, fBool, fNum, fRef, fU32, kind, type Kind, type Rec, within,
+} from '../state/record.ts';
+import { next, previous } from '../state/rules.ts';
 import { Task } from './task.ts';
 
 /** Timer.action: what happens when it expires. */
@@ -37,19 +40,19 @@ export interface Timer extends Rec {
 }
 
 export const Timer: Kind<Timer> = kind<Timer>(KIND.timer, 'Timer', {
-  action: fU32,
-  deadlineNs: fNum,
-  intervalNs: fNum,
+  action: within(fU32, 0, TIMER_POSIX),
+  deadlineNs: within(fNum, 0, 2 ** 55),
+  intervalNs: within(fNum, 0, 2 ** 53),
   isArmed: fBool,
-  next: fRef(() => Timer),
-  previous: fRef(() => Timer),
+  next: next(fRef(() => Timer), 'armed', { back: 'previous', flag: 'isArmed' }),
+  previous: previous(fRef(() => Timer), 'next'),
   task: fRef(() => Task),
   object: fAny,
-  signal: fU32,
+  signal: within(fU32, 0, 64),
   value: fNum,
   id: fU32,
   overruns: fU32,
-  nextOfProcess: fRef(() => Timer),
+  nextOfProcess: next(fRef(() => Timer), 'process'),
   clock: fU32,
   notify: fU32,
   sigval: fBig,

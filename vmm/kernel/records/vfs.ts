@@ -9,8 +9,10 @@
 import { Bytes, type Table, tableKind, Words } from '../state/containers.ts';
 import { KIND } from '../state/kinds.ts';
 import {
-  fAny, fBool, fI32, fMust, fNum, fRef, fU32, fU8, kind, type Kind, nosave, type Rec,
+  fAny, fBool, fI32, fMust, fNum, fRef, fU32, fU8, kind, type Kind, nosave, type Rec, within,
 } from '../state/record.ts';
+import { chain, head, next, previous } from '../state/rules.ts';
+import { EpollItem } from './ipc.ts';
 import { Process, WaitQueue } from './task.ts';
 import { Vma } from './mm.ts';
 
@@ -88,7 +90,7 @@ export const Inode: Kind<Inode> = kind<Inode>(KIND.inode, 'Inode', {
   gid: fU32,
   nlink: fU32,
   rdev: fU32,
-  bytes: fNum,
+  bytes: within(fNum, 0, 2 ** 53),
   atimeSec: fNum,
   atimeNsec: fU32,
   mtimeSec: fNum,
@@ -101,13 +103,13 @@ export const Inode: Kind<Inode> = kind<Inode>(KIND.inode, 'Inode', {
   lowerSize: fNum,
   lowerMtimeSec: fNum,
   lowerMtimeNsec: fU32,
-  lowerBytes: fNum,
+  lowerBytes: within(fNum, 0, 2 ** 53),
   pages: fRef(() => PageChunks),
   target: fRef(() => Bytes),
   generator: fU32,
   generatorArgument: fNum,
-  firstVma: fRef(() => Vma),
-  locks: fRef(() => FileLock),
+  firstVma: head(fRef(() => Vma), 'inode', 'inode'),
+  locks: head(fRef(() => FileLock), 'inode'),
   lockQueue: fRef(() => WaitQueue),
   xattrs: fRef(() => Bytes),
   complete: fBool,
@@ -145,16 +147,16 @@ export interface Dentry extends Rec {
 
 export const Dentry: Kind<Dentry> = kind<Dentry>(KIND.dentry, 'Dentry', {
   name: fMust(() => Bytes),
-  parent: fRef(() => Dentry),
+  parent: chain(fRef(() => Dentry)),
   inode: fRef(() => Inode),
-  firstChild: fRef(() => Dentry),
-  nextSibling: fRef(() => Dentry),
-  previousSibling: fRef(() => Dentry),
+  firstChild: head(fRef(() => Dentry), 'children', 'parent'),
+  nextSibling: next(fRef(() => Dentry), 'children', { back: 'previousSibling', owner: 'parent' }),
+  previousSibling: previous(fRef(() => Dentry), 'nextSibling'),
   refs: fU32,
   pinned: fBool,
   inLower: fBool,
-  mounted: fRef(() => Dentry),
-  mountPoint: fRef(() => Dentry),
+  mounted: previous(fRef(() => Dentry), 'mountPoint'),
+  mountPoint: chain(previous(fRef(() => Dentry), 'mounted')),
   deleted: fBool,
 });
 
@@ -192,7 +194,7 @@ export interface File extends Rec {
   owner: number;
   ownerSignal: number;
   /** Epoll interests in this file. */
-  epollItems: Rec | null;
+  epollItems: EpollItem | null;
   serial: number;
   /** Kind-specific: pipe end (0 read, 1 write), console stream (0, 1, 2), device minor. */
   variant: number;
@@ -202,14 +204,14 @@ export const File: Kind<File> = kind<File>(KIND.file, 'File', {
   kind: fU8,
   refs: fU32,
   flags: fU32,
-  position: fNum,
+  position: within(fNum, 0, 2 ** 63),
   inode: fRef(() => Inode),
   dentry: fRef(() => Dentry),
   object: fAny,
   content: fRef(() => Bytes),
   owner: fI32,
   ownerSignal: fU32,
-  epollItems: fAny,
+  epollItems: head(fRef(() => EpollItem), 'file', 'file'),
   serial: fU32,
   variant: fU32,
 });
@@ -246,10 +248,10 @@ export interface FileLock extends Rec {
 }
 
 export const FileLock: Kind<FileLock> = kind<FileLock>(KIND.fileLock, 'FileLock', {
-  next: fRef(() => FileLock),
+  next: next(fRef(() => FileLock), 'inode'),
   type: fU32,
-  start: fNum,
-  end: fNum,
+  start: within(fNum, 0, 2 ** 63),
+  end: within(fNum, 0, Infinity),
   process: fRef(() => Process),
   file: fRef(() => File),
   isFlock: fBool,

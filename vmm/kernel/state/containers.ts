@@ -13,6 +13,7 @@ export interface Bytes extends Rec {
 
 export const Bytes: Kind<Bytes> = kind<Bytes>(KIND.bytes, 'Bytes', { length: fU32 } as never, {
   tail: 'raw',
+  pieceBytes: 1,
   prototype: {
     get data(): Uint8Array {
       const self = this as unknown as Bytes;
@@ -41,6 +42,7 @@ export interface Words extends Rec {
 
 export const Words: Kind<Words> = kind<Words>(KIND.words, 'Words', { length: fU32 } as never, {
   tail: 'raw',
+  pieceBytes: 4,
   prototype: {
     get capacity(): number {
       const self = this as unknown as Words;
@@ -86,6 +88,7 @@ export function tableKind<T extends Rec>(
 ): Kind<Table<T>> {
   const made: Kind<Table<T>> = kind<Table<T>>(id, name, { length: fU32 } as never, {
     tail: 'references',
+    pieceBytes: 4,
     tailTarget: target as unknown as () => Kind<Rec>,
     prototype: {
       get capacity(): number {

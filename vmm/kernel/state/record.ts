@@ -30,8 +30,31 @@ export interface FieldType<T> {
   /** For references: the kind of the target, and whether null is refused. */
   readonly target?: () => Kind<Rec>;
   readonly required?: boolean;
+  /** For numbers: what an image may say; absent: anything. */
+  readonly range?: NumberRange;
+  /** A u32 that is at most (or below) the `length` of the container in another field. */
+  readonly bound?: { readonly field: string; readonly isBelow: boolean };
+  /** For references: the place in a list or chain (state/rules.ts). */
+  readonly link?: LinkRule;
   get(record: Rec, address: number): T;
   set(record: Rec, address: number, value: T): void;
+}
+
+/** Multiples of `step`, a power of 2, from `least` to `most`; if that is Infinity, it too. */
+export interface NumberRange {
+  readonly type: 'u8' | 'u16' | 'u32' | 'i32' | 'f64';
+  readonly least: number;
+  readonly most: number;
+  readonly step?: number;
+}
+
+/** What a reference is to a list; names of fields are of the target's kind (state/rules.ts). */
+export interface LinkRule {
+  readonly role: 'head' | 'next' | 'previous' | 'tail' | 'chain';
+  readonly list: string;
+  readonly back?: string;
+  readonly owner?: string;
+  readonly flag?: string;
 }
 
 /** A record kind. `T` is the view's interface. */
@@ -42,6 +65,10 @@ export interface Kind<T extends Rec> {
   readonly fixedBytes: number;
   readonly tail: 'none' | 'raw' | 'references';
   readonly tailTarget: (() => Kind<Rec>) | null;
+  /** Of containers: the tail's pieces in bytes, of which `length` are in use; else 0. */
+  readonly pieceBytes: number;
+  /** A sandbox has only one of these. */
+  readonly isSingle: boolean;
   readonly fields: readonly PlacedField[];
   /** Offset of a field from the record's address. */
   offset(field: keyof T & string): number;
@@ -65,22 +92,43 @@ function field<T>(
   return { bytes, align: Math.min(bytes, 8), save: 'copy', get, set };
 }
 
-export const fU8: FieldType<number> =
-  field(1, (_r, a) => u8[a] as number, (_r, a, x) => { u8[a] = x; });
-export const fU16: FieldType<number> =
-  field(2, (_r, a) => u16[a >> 1] as number, (_r, a, x) => { u16[a >> 1] = x; });
-export const fU32: FieldType<number> =
-  field(4, (_r, a) => u32[a >> 2] as number, (_r, a, x) => { u32[a >> 2] = x; });
-export const fI32: FieldType<number> =
-  field(4, (_r, a) => i32[a >> 2] as number, (_r, a, x) => { i32[a >> 2] = x; });
-export const fBool: FieldType<boolean> =
-  field(1, (_r, a) => u8[a] !== 0, (_r, a, x) => { u8[a] = x ? 1 : 0; });
-/** An integer within ±2^53 (or any double): guest addresses, sizes, nanoseconds since start. */
-export const fNum: FieldType<number> =
-  field(8, (_r, a) => f64[a >> 3] as number, (_r, a, x) => { f64[a >> 3] = x; });
+function numberField(
+  range: NumberRange,
+  bytes: number,
+  get: (record: Rec, address: number) => number,
+  set: (record: Rec, address: number, value: number) => void,
+): FieldType<number> {
+  return { ...field(bytes, get, set), range };
+}
+
+export const fU8: FieldType<number> = numberField({ type: 'u8', least: 0, most: 0xff }, 1,
+  (_r, a) => u8[a] as number, (_r, a, x) => { u8[a] = x; });
+export const fU16: FieldType<number> = numberField({ type: 'u16', least: 0, most: 0xffff }, 2,
+  (_r, a) => u16[a >> 1] as number, (_r, a, x) => { u16[a >> 1] = x; });
+export const fU32: FieldType<number> = numberField({ type: 'u32', least: 0, most: 0xffff_ffff }, 4,
+  (_r, a) => u32[a >> 2] as number, (_r, a, x) => { u32[a >> 2] = x; });
+const I32_RANGE: NumberRange = { type: 'i32', least: -(2 ** 31), most: 2 ** 31 - 1 };
+export const fI32: FieldType<number> = numberField(I32_RANGE, 4,
+  (_r, a) => i32[a >> 2] as number, (_r, a, x) => { i32[a >> 2] = x; });
+export const fBool: FieldType<boolean> = {
+  ...field(1, (_r, a) => u8[a] !== 0, (_r, a, x) => { u8[a] = x ? 1 : 0; }),
+  range: { type: 'u8', least: 0, most: 1 },
+};
+const NUM_RANGE: NumberRange = { type: 'f64', least: -(2 ** 64), most: 2 ** 64 };
+/** A whole number: guest addresses, sizes, nanoseconds. Exact within ±2^53. */
+export const fNum: FieldType<number> = numberField(NUM_RANGE, 8,
+  (_r, a) => f64[a >> 3] as number, (_r, a, x) => { f64[a >> 3] = x; });
 /** A 64-bit mask or register value. */
 export const fBig: FieldType<bigint> =
   field(8, (_r, a) => u64[a >> 3] as bigint, (_r, a, x) => { u64[a >> 3] = x; });
+
+/** A number from `least` to `most`: an image in which it is anything else is refused. */
+export function within(
+  type: FieldType<number>, least: number, most: number, step: number = 1,
+): FieldType<number> {
+  if (type.range === undefined) throw new Error('only numbers have a range');
+  return { ...type, range: { ...type.range, least, most, step } };
+}
 
 /** An inline run of bytes; the getter gives a live Uint8Array, assignment copies and zero-fills. */
 export function fBlob(bytes: number): FieldType<Uint8Array> {
@@ -94,6 +142,21 @@ export function fBlob(bytes: number): FieldType<Uint8Array> {
       u8.set(x.subarray(0, bytes), a);
     },
   };
+}
+
+/** A u32 that counts bytes or pieces of the container that `field` of the same record leads to. */
+export function upTo(field: string): FieldType<number> {
+  return { ...fU32, bound: { field, isBelow: false } };
+}
+
+/** A u32 that is a place in the container that `field` of the same record leads to. */
+export function placeIn(field: string): FieldType<number> {
+  return { ...fU32, bound: { field, isBelow: true } };
+}
+
+/** An inline run of doubles: whole numbers from `least` to `most`. */
+export function fNumbers(count: number, least: number, most: number): FieldType<Uint8Array> {
+  return { ...fBlob(count * 8), range: { type: 'f64', least, most } };
 }
 
 /** A field that is zero again after a restore (host-side handles, caches). */
@@ -152,6 +215,8 @@ export const kinds: (Kind<Rec> | undefined)[] = [];
 export interface TailOptions<T extends Rec> {
   tail?: 'none' | 'raw' | 'references';
   tailTarget?: () => Kind<Rec>;
+  pieceBytes?: number;
+  isSingle?: boolean;
   /** Extra view members (methods of containers); fields are added to this prototype. */
   prototype?: Partial<T>;
 }
@@ -177,6 +242,8 @@ export function kind<T extends Rec>(
     fixedBytes: Math.ceil(end / 8) * 8,
     tail: options.tail ?? 'none',
     tailTarget: options.tailTarget ?? null,
+    pieceBytes: options.pieceBytes ?? 0,
+    isSingle: options.isSingle ?? false,
     fields: placed,
     offset: (wanted) => {
       const found = placed.find((f) => f.name === wanted);

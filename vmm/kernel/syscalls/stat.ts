@@ -11,7 +11,7 @@ import {
 } from '../../abi/stat.ts';
 import { Stat, Statx } from '../../abi/struct-file.ts';
 import type { Kernel } from '../kernel.ts';
-import { copyOut } from '../mm/user-memory.ts';
+import { copyIn, copyOut } from '../mm/user-memory.ts';
 import type { Task } from '../records/task.ts';
 import type { Inode } from '../records/vfs.ts';
 import {
@@ -98,11 +98,28 @@ export function lookupFlags(flags: number): number {
     ((flags & AT_EMPTY_PATH) !== 0 ? LOOKUP_EMPTY : 0);
 }
 
+/**
+ * Linux: getname_maybe_null. Whether only the descriptor counts, because of AT_EMPTY_PATH and a path
+ * that is a null pointer or empty; other flags are not looked at then.
+ */
+function isDescriptorOnly(k: Kernel, dirfd: number, gva: number, flags: number): boolean {
+  if ((flags & AT_EMPTY_PATH) === 0 || dirfd < 0) return false;
+  return gva === 0 || copyIn(k, gva, scratchByte) === 1 && scratchByte[0] === 0;
+}
+
+const scratchByte: Uint8Array = new Uint8Array(1);
+const STATX_FLAGS = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH | AT_STATX_SYNC_TYPE;
+
 function newfstatat(k: Kernel, task: Task, a: Args): number {
   const flags = a.u32(3);
   const gva = a.u64(2);
-  if ((flags & ~(AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH)) !== 0) return -EINVAL;
-  return statPlace(k, lookupUser(k, task, a.i32(0), a.u64(1), lookupFlags(flags)), gva);
+  const dirfd = a.i32(0);
+  if (isDescriptorOnly(k, dirfd, a.u64(1), flags)) {
+    const file = getRawFile(task, dirfd);
+    return file === null || file.inode === null ? -EBADF : writeStat(k, file.inode, gva);
+  }
+  if ((flags & ~STATX_FLAGS) !== 0) return -EINVAL;
+  return statPlace(k, lookupUser(k, task, dirfd, a.u64(1), lookupFlags(flags)), gva);
 }
 
 const statxBytes: Uint8Array = new Uint8Array(Statx.bytes);
@@ -139,16 +156,16 @@ function writeStatx(k: Kernel, place: Place, inode: Inode, gva: number): number 
   return copyOut(k, gva, statxBytes) === statxBytes.length ? 0 : -EFAULT;
 }
 
-const STATX_FLAGS = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH | AT_STATX_SYNC_TYPE;
-
 function statx(k: Kernel, task: Task, a: Args): number {
   const flags = a.u32(2);
   const mask = a.u32(3);
   const gva = a.u64(4);
   if ((mask & STATX__RESERVED) !== 0) return -EINVAL;
   if ((flags & AT_STATX_SYNC_TYPE) === (AT_STATX_FORCE_SYNC | AT_STATX_DONT_SYNC)) return -EINVAL;
-  if ((flags & ~STATX_FLAGS) !== 0) return -EINVAL;
-  const place = lookupUser(k, task, a.i32(0), a.u64(1), lookupFlags(flags));
+  const dirfd = a.i32(0);
+  const isKnown = (flags & ~STATX_FLAGS) === 0;
+  if (!isKnown && !isDescriptorOnly(k, dirfd, a.u64(1), flags)) return -EINVAL;
+  const place = lookupUser(k, task, dirfd, a.u64(1), lookupFlags(flags));
   if (typeof place === 'number') return place;
   return place.inode === null ? -EBADF : writeStatx(k, place, place.inode, gva);
 }

@@ -93,8 +93,8 @@ export function loadLowerInode(k: Kernel, stat: LowerStat, path: Uint8Array): In
 
 /**
  * Deterministic mode: what the host changes without changing any content, such as the time of the
- * last access or the processes counted in /proc, gets fixed values. A directory is as overlayfs has
- * it.
+ * last access or the processes counted in /proc, gets fixed values. A directory is as overlayfs
+ * has it.
  */
 function fixVolatile(k: Kernel, inode: Inode): void {
   inode.atimeSec = inode.mtimeSec;

@@ -27,7 +27,13 @@ export interface RenameEnd {
   path: Uint8Array;
 }
 
-/** renameat2(2); `flags` are RENAME_*. */
+/** Whether renameAt() can do what RENAME_* `flags` ask for: 0 or -EINVAL. */
+export function checkRenameFlags(flags: number): number {
+  if ((flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE)) !== 0) return -EINVAL;
+  return flags === (RENAME_NOREPLACE | RENAME_EXCHANGE) ? -EINVAL : 0;
+}
+
+/** renameat2(2). Preconditions: `flags` have been checked. */
 export function renameAt(
   k: Kernel,
   process: Process,
@@ -35,8 +41,6 @@ export function renameAt(
   to: RenameEnd,
   flags: number,
 ): number {
-  if ((flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE)) !== 0) return -EINVAL;
-  if (flags === (RENAME_NOREPLACE | RENAME_EXCHANGE)) return -EINVAL;
   const source = walkToParent(k, process, from);
   if (typeof source === 'number') return source;
   const target = walkToParent(k, process, to);

@@ -346,4 +346,13 @@ test('closing an instance gives its memory back', () => {
   d.end();
 });
 
+test('files without a position take lseek(); only epoll refuses ioctl() with EINVAL', () => {
+  const d = new Driver();
+  const [epoll, event] = [d.call('epoll_create1', 0), d.call('eventfd2', 0, 0)];
+  for (const fd of [epoll, event]) assert.is(d.call('lseek', fd, 55, 0), 0);
+  assert.is(opsOf(d.file(epoll)).ioctl?.(d.t.k, d.t.task, d.file(epoll), 0x5401, 0), -EINVAL);
+  assert.is(opsOf(d.file(event)).ioctl, undefined);
+  d.end();
+});
+
 test.run();

@@ -55,6 +55,22 @@ test('mapRegion() goes down from mmapBase and fills the highest gap that is larg
   t.close();
 });
 
+test('mapRegion() finds room among many mappings without passing all of them', () => {
+  const t = makeTestKernel();
+  const base = t.mm.mmapBase;
+  const start = performance.now();
+  const count = 20_000;
+  for (let i = 1; i <= count; i++) assert.is(anon(t, 0, 2, 1 + i % 2), base - 2 * i * PAGE);
+  assert.atMost(performance.now() - start, 3000, 'milliseconds');
+  assert.is(unmapRegion(t.k, base - 101 * PAGE, PAGE), 0);
+  assert.is(unmapRegion(t.k, base - 200 * PAGE, 2 * PAGE), 0);
+  assert.is(anon(t, 0, 2, 5), base - 200 * PAGE);
+  assert.is(anon(t, 0, 1, 5), base - 101 * PAGE);
+  assert.is(anon(t, 0, 1, 5), base - (2 * count + 1) * PAGE);
+  checkMm(t.k, t.mm);
+  t.close();
+});
+
 test('mapRegion() takes a hint that is free and ignores one that is not', () => {
   const t = makeTestKernel();
   assert.is(anon(t, 0x1234_5678, 2), 0x1234_5000);

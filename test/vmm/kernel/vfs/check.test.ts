@@ -77,6 +77,7 @@ for (const [what, forge] of Object.entries(FORGERIES)) {
   test(`checkVfs() refuses records in which ${what}`, () => {
     const g = used();
     forge(g);
+    g.t.isBroken = true;
     assert.throws(() => checkVfs(g.k), VfsCorruptError);
     g.close();
   });
