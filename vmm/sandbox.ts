@@ -152,11 +152,7 @@ export class Sandbox {
 
   /** @internal Its state just now. @throws CatavmmError, HostError */
   capture(): TemplateState {
-    const instance = this.#session.running();
-    if (instance.roots.length > 1) {
-      throw new CatavmmError('CATAVMM_OPTION', 'A sandbox with volumes cannot be forked.');
-    }
-    return makeTemplate(instance, this.#origin);
+    return makeTemplate(this.#session.running(), this.#origin);
   }
 
   /**

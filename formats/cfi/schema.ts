@@ -12,6 +12,7 @@ import { cfiFileBytesEnd, cfiPageBytes, cfiSectionKinds, cfiSectionLimits } from
 import type {
   CfiClock, CfiCpu, CfiCpuFeature, CfiCreator, CfiEntry, CfiHeader, CfiIoEntry, CfiIoIdentity,
   CfiMemory, CfiObjects, CfiProgram, CfiRootfs, CfiSection, CfiSectionKind,
+  CfiVolume,
 } from './header.ts';
 
 const u32: Check<number> = uint(2 ** 32 - 1);
@@ -21,6 +22,7 @@ const pathBytesMax = 4096;
 /** Linux: MAX_ARG_STRLEN, without the NUL. */
 const argBytesMax: number = 32 * 4096 - 1;
 const argCountMax = 100_000;
+const volumeCountMax = 63;
 const xsaveBytesMax: number = 1 << 16;
 const fdEnd: number = 1 << 30;
 
@@ -33,6 +35,11 @@ const section = map<CfiSection>({
 
 const cpuid = map<CfiCpuFeature>(
   { leaf: u32, subleaf: u32, eax: u32, ebx: u32, ecx: u32, edx: u32 },
+  {},
+);
+
+const volume = map<CfiVolume>(
+  { source: text(pathBytesMax), target: text(pathBytesMax), readOnly: bool() },
   {},
 );
 
@@ -50,7 +57,10 @@ const header = map<CfiHeader>({
     xsaveBytes: uint(xsaveBytesMax),
     features: list(cpuid, 1024),
   }, {}),
-  rootfs: map<CfiRootfs>({ path: text(pathBytesMax), selfContained: bool() }, {}),
+  rootfs: map<CfiRootfs>(
+    { path: text(pathBytesMax), selfContained: bool() },
+    { volumes: list(volume, volumeCountMax, 1) },
+  ),
   program: map<CfiProgram>({
     argv: list(cString(argBytesMax), argCountMax, 1),
     env: list(cString(argBytesMax), argCountMax),

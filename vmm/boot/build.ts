@@ -1,7 +1,7 @@
 // Func-image compilation (paper, section 5): run the program to its func-entry point, train it if
 // asked, quiesce, take a checkpoint, write it.
 import * as fs from 'node:fs';
-import type { CfiCpuFeature, CfiIoEntry } from '../../formats/cfi/header.ts';
+import type { CfiCpuFeature, CfiIoEntry, CfiRootfs } from '../../formats/cfi/header.ts';
 import type { BuildOptions, BuildResult } from '../options.ts';
 import { CatavmmError } from '../errors.ts';
 import { VERSION } from '../version.ts';
@@ -24,6 +24,7 @@ import { launchProgram, toBytes } from './launch.ts';
 import { beginPhases } from './phases.ts';
 import { closeZygote, makeZygote } from './zygote.ts';
 import { profileImage } from './profile.ts';
+import { checkVolumes } from './volumes.ts';
 import { parseMemory } from '../memory-size.ts';
 import { processOf } from '../kernel/kernel.ts';
 import { writeFd } from '../host/stdio.ts';
@@ -170,6 +171,15 @@ function featuresFor(options: BuildOptions): CfiCpuFeature[] {
   }
 }
 
+function describeRootfs(options: BuildOptions): CfiRootfs {
+  const volumes = checkVolumes(options.volumes ?? []);
+  return {
+    path: options.rootfs ?? '/',
+    selfContained: options.selfContained === true,
+    ...(volumes.length === 0 ? {} : { volumes }),
+  };
+}
+
 function describe(
   instance: Instance,
   options: BuildOptions,
@@ -188,7 +198,7 @@ function describe(
       xsaveBytes: XSAVE_BYTES,
       features: featuresFor(options),
     },
-    rootfs: { path: options.rootfs ?? '/', selfContained: options.selfContained === true },
+    rootfs: describeRootfs(options),
     program: {
       argv: options.command.map(toBytes),
       env: Object.entries(options.env ?? {}).map(([key, value]) => toBytes(`${key}=${value}`)),

@@ -2,7 +2,7 @@
 
 export type ImageErrorCode =
   | 'missing' | 'not-a-file' | 'kernel' | 'parent' | 'truncated' | 'objects' | 'tables' | 'cpu'
-  | 'root' | 'memory' | 'state';
+  | 'root' | 'memory' | 'state' | 'volume';
 
 export class ImageError extends Error {
   override readonly name = 'ImageError';

@@ -237,7 +237,7 @@ function describe(opened: Opened, region: Region, layers: readonly FrameLayer[])
     root: header.objects.root,
     cpu: header.cpu,
     limitBytes: header.memory.limitBytes,
-    rootfs: header.rootfs.path,
+    rootfs: header.rootfs,
     objects: piece('objects'),
     relations: piece('relations'),
     tables: piece('tables'),

@@ -2,12 +2,12 @@
 import { HostRoot } from '../host/files.ts';
 import type { Kernel, KernelLimits } from '../kernel/kernel.ts';
 import { DEFAULT_LIMITS } from '../kernel/kernel.ts';
-import type { Ports } from '../kernel/ports.ts';
+import type { LowerFs, Ports } from '../kernel/ports.ts';
 import type { WaitableConsole } from './console.ts';
 import { makeCounters, type RunCounters } from './counters.ts';
 import { type FrameReader, makeGuestFrames } from './guest-frames.ts';
 import {
-  makeClock, makeEntropy, makeEvents, makeFpu, makeLowerFs, makeTableWindow, makeTranslations,
+  makeClock, makeEntropy, makeEvents, makeFpu, makeTableWindow, makeTranslations,
 } from './host-ports.ts';
 import { Runner } from './runner.ts';
 import type { Zygote } from './zygote.ts';
@@ -29,7 +29,7 @@ export interface Instance {
 export interface PortOptions {
   zygote: Zygote;
   console: WaitableConsole;
-  root: HostRoot;
+  lower: LowerFs;
   onEvent: (kind: string, detail: string) => void;
   /** For boots: frames of the image and how to read them. */
   baseFrames: number;
@@ -43,7 +43,7 @@ export function makePorts(options: PortOptions): Ports {
     frames: makeGuestFrames(zygote.machine, options.baseFrames, options.readFrames),
     tables: makeTableWindow(zygote.tables.address, zygote.firstTable),
     translations: makeTranslations(zygote.stale),
-    lower: makeLowerFs(options.root),
+    lower: options.lower,
     console: options.console,
     clock: makeClock(),
     entropy: makeEntropy(),

@@ -5,10 +5,12 @@
 //
 // Ownership: descriptors for reading only, closed with the snapshot. Reads give their offset, so
 // that nobody moves anything for anybody else.
-import { HostRoot } from '../host/files.ts';
+import type { HostRoot } from '../host/files.ts';
 import type { Kernel } from '../kernel/kernel.ts';
+import type { LowerFs } from '../kernel/ports.ts';
 import { Sandbox } from '../kernel/records/index.ts';
 import { u32 } from '../kernel/state/memory.ts';
+import { missingVolume, openLower } from './open-lower.ts';
 import type { Snapshot } from './snapshot.ts';
 
 /** Descriptors kept for a snapshot. */
@@ -17,11 +19,18 @@ const HANDLES_MAX = 64;
 export class IoCache {
   /** Serial of an inode of the snapshot -> handle. */
   readonly handles: Map<number, number> = new Map();
-  readonly root: HostRoot;
+  readonly lower: LowerFs;
+  readonly #roots: HostRoot[] = [];
   readonly #serialsEnd: number;
 
   constructor(snapshot: Snapshot, rootfs: string) {
-    this.root = new HostRoot(rootfs);
+    const { rootfs: own } = snapshot;
+    try {
+      this.lower = openLower(this.#roots, rootfs, own.volumes ?? [], missingVolume(own));
+    } catch (error) {
+      this.#dispose();
+      throw error;
+    }
     const at = snapshot.objects.address + snapshot.root + Sandbox.offset('nextInodeSerial');
     this.#serialsEnd = u32[at >> 2] as number;
   }
@@ -38,9 +47,13 @@ export class IoCache {
 
   /** Order: after the last sandbox has ended. */
   close(): void {
-    for (const handle of this.handles.values()) this.root.close(handle);
+    for (const handle of this.handles.values()) this.lower.close(handle);
     this.handles.clear();
-    this.root.dispose();
+    this.#dispose();
+  }
+
+  #dispose(): void {
+    for (const root of this.#roots) root.dispose();
   }
 }
 

@@ -1,26 +1,23 @@
 // The three ways a sandbox comes to life, up to the point where it can be driven: run, build, boot.
-import { HostRoot } from '../host/files.ts';
-import type { BootOptions, ProgramOptions, Volume } from '../options.ts';
+import type { HostRoot } from '../host/files.ts';
+import type { BootOptions, ProgramOptions } from '../options.ts';
 import { parseMemory } from '../memory-size.ts';
-import { CatavmmError } from '../errors.ts';
 import { makeKernel } from '../kernel/make-kernel.ts';
 import type { WaitableConsole } from './console.ts';
 import { checkCpu } from './cpu-check.ts';
-import { makeLowerFs } from './host-ports.ts';
 import { ioCacheOf } from './io-cache.ts';
 import {
   giveBack, type Holdings, type Instance, limitsFor, makeInstance, makePorts,
 } from './instance.ts';
+import { missingSource, openLower } from './open-lower.ts';
 import type { Phases } from './phases.ts';
 import { restoreSandbox } from './restore.ts';
 import { baseBytesOf, type Snapshot } from './snapshot.ts';
 import { startProgram } from './start.ts';
-import { type MountedVolume, overlayVolumes } from './volumes.ts';
+import { checkVolumes } from './volumes.ts';
 import { writeSetOf } from './write-sets.ts';
 import { baseClassOf, type ZygoteOptions } from './zygote.ts';
 import { takeZygote } from './zygote-pool.ts';
-import * as fs from 'node:fs';
-import * as path from 'node:path';
 
 const encoder = new TextEncoder();
 const DEFAULT_ENV: Readonly<Record<string, string>> = {
@@ -37,18 +34,17 @@ export function launchProgram(
   phases: Phases,
 ): Instance {
   const memoryBytes = parseMemory(options.memory);
+  const volumes = checkVolumes(options.volumes ?? []);
   const roots: HostRoot[] = [];
   const held: Holdings = { k: null, roots, zygote: null };
   try {
-    const root = openRoot(roots, options.rootfs ?? '/');
-    const volumes = (options.volumes ?? []).map((volume) => openVolume(roots, volume));
+    const lower = openLower(roots, options.rootfs ?? '/', volumes, missingSource);
     const zygote = takeZygote({ memoryBytes, baseBytes: 0, baseline: options.cpu ?? 'host' });
     held.zygote = zygote;
     phases.mark('zygote');
     const ports = makePorts({
-      zygote, console, root, onEvent: options.onEvent ?? ignore, baseFrames: 0, readFrames: null,
+      zygote, console, lower, onEvent: options.onEvent ?? ignore, baseFrames: 0, readFrames: null,
     });
-    ports.lower = overlayVolumes(ports.lower, volumes);
     const k = makeKernel(ports, limitsFor(memoryBytes));
     held.k = k;
     k.root.deterministic = options.deterministic === true;
@@ -59,6 +55,7 @@ export function launchProgram(
       env: Object.entries(options.env ?? DEFAULT_ENV)
         .map(([key, value]) => toBytes(`${key}=${value}`)),
       cwd: toBytes(options.cwd ?? '/'),
+      volumes,
     });
     phases.mark('load');
     return makeInstance(k, zygote, console, roots);
@@ -98,7 +95,7 @@ export function launchSnapshot(
 ): Instance {
   const held: Holdings = { k: null, roots: [], zygote: null };
   try {
-    const io = ioCacheOf(snapshot, options.rootfs ?? snapshot.rootfs);
+    const io = ioCacheOf(snapshot, options.rootfs ?? snapshot.rootfs.path);
     const tenant = tenantOf(snapshot, options);
     const zygote = takeZygote(
       zygoteOptionsOf(snapshot, options.memory), tenant, snapshot.identity);
@@ -124,32 +121,4 @@ function ignore(): void {
 /** A string as bytes; byte strings pass unchanged. */
 export function toBytes(value: string | Uint8Array): Uint8Array {
   return typeof value === 'string' ? encoder.encode(value) : value;
-}
-
-/** Opens a directory of the host and adds it to what is to be closed. */
-function openRoot(roots: HostRoot[], path: string): HostRoot {
-  const root = new HostRoot(path);
-  roots.push(root);
-  return root;
-}
-
-function openVolume(roots: HostRoot[], volume: Volume): MountedVolume {
-  const target = path.posix.normalize(volume.target).replace(/^\/+|\/+$/g, '');
-  if (!volume.target.startsWith('/') || target === '') {
-    throw new CatavmmError(
-      'CATAVMM_OPTION',
-      `The volume's target ${volume.target} is no place below /.`,
-    );
-  }
-  const stat = fs.statSync(volume.source, { throwIfNoEntry: false });
-  if (stat === undefined) {
-    throw new CatavmmError(
-      'CATAVMM_OPTION',
-      `The volume's source ${volume.source} does not exist.`,
-    );
-  }
-  const isFile = !stat.isDirectory();
-  const source = path.resolve(volume.source);
-  const root = openRoot(roots, isFile ? path.dirname(source) : source);
-  return { target, lower: makeLowerFs(root), file: isFile ? path.basename(source) : '' };
 }

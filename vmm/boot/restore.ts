@@ -10,7 +10,7 @@ import { type Kernel, processOf } from '../kernel/kernel.ts';
 import type { Mm } from '../kernel/records/mm.ts';
 import { resumeEntry } from '../kernel/entry.ts';
 import { reconnectConsole } from '../kernel/ipc/console.ts';
-import { PAGE_BYTES } from '../kernel/ports.ts';
+import { type LowerFs, PAGE_BYTES } from '../kernel/ports.ts';
 import { mapFileOver } from '../host/memory.ts';
 import { FIRST_GUEST_TABLE, TABLE_COUNT, TABLES_GPA } from '../machine/layout.ts';
 import type { WaitableConsole } from './console.ts';
@@ -76,7 +76,7 @@ function joinSandbox(arena: Arena, options: RestoreOptions, phases: Phases): Ins
   const ports = makePorts({
     zygote,
     console: options.console,
-    root: options.io.root,
+    lower: options.io.lower,
     onEvent: options.onEvent,
     baseFrames: snapshot.baseFrames,
     readFrames: (offset, target) => readSnapshotFrames(snapshot, offset, target),

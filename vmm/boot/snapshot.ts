@@ -6,7 +6,7 @@
 //
 // A leaf entry of the tables names a base frame by its place in that row.
 import * as fs from 'node:fs';
-import type { CfiCpu } from '../../formats/cfi/header.ts';
+import type { CfiCpu, CfiRootfs } from '../../formats/cfi/header.ts';
 import { PAGE_BYTES } from '../kernel/ports.ts';
 import type { Piece } from './image-records.ts';
 
@@ -32,8 +32,8 @@ export interface Snapshot {
   readonly cpu: CfiCpu;
   /** Memory limit of a guest, unless the caller says otherwise. */
   readonly limitBytes: number;
-  /** Directory below which the guest's files are, unless the caller says otherwise. */
-  readonly rootfs: string;
+  /** Where the guest's files are, unless the caller says otherwise. */
+  readonly rootfs: CfiRootfs;
 }
 
 /** Bytes of the base window that a snapshot fills. */

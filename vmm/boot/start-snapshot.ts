@@ -22,7 +22,7 @@ export function startSnapshot(
 ): { instance: Instance; start: () => Session } {
   const instance = launchSnapshot(snapshot, options, console, phases);
   if (wantsWriteSet(snapshot)) tryOut(snapshot, instance);
-  const io = ioCacheOf(snapshot, options.rootfs ?? snapshot.rootfs);
+  const io = ioCacheOf(snapshot, options.rootfs ?? snapshot.rootfs.path);
   const start = (): Session => new Session(instance, phases, {
     mode: options.mode,
     image: options.image,

@@ -15,6 +15,7 @@ import type { Piece } from './image-records.ts';
 import type { Instance } from './instance.ts';
 import { dropIoCaches } from './io-cache.ts';
 import type { FrameLayer, Snapshot } from './snapshot.ts';
+import { checkVolumes } from './volumes.ts';
 import { dropWriteSet } from './write-sets.ts';
 
 export interface TemplateState extends Snapshot {
@@ -60,7 +61,11 @@ export function emptySnapshot(instance: Instance, options: ProgramOptions): Snap
       features: [],
     },
     limitBytes: zygote.options.memoryBytes,
-    rootfs: options.rootfs ?? '/',
+    rootfs: {
+      path: options.rootfs ?? '/',
+      selfContained: false,
+      volumes: checkVolumes(options.volumes ?? []),
+    },
   };
 }
 

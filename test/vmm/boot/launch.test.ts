@@ -48,7 +48,8 @@ testKvm('launchProgram() leaves nothing behind when it fails', () => {
     ['text', { command: [text], volumes }, /cannot be executed/],
     ['cwd', { command: [hello], cwd: '/no/such/directory', volumes }, /does not exist/],
     ['source', {
-      command: [hello], volumes: [...volumes, { ...data, source: join(folder, 'missing') }],
+      command: [hello],
+      volumes: [...volumes, { ...data, source: join(folder, 'missing'), target: '/x' }],
     }, /does not exist/],
     ['target', { command: [hello], volumes: [...volumes, { ...data, target: '/' }] }, /no place/],
     ['memory', { command: [hello], memory: 2 ** 40, volumes }, /memory/],

@@ -1,6 +1,6 @@
 // stat(2) and its relatives, statx(2), access(2), readlink(2).
 import {
-  EBADF, EFAULT, EINVAL, ENOENT,
+  EBADF, EFAULT, EINVAL, ENOENT, EROFS,
 } from '../../abi/errno.ts';
 import {
   AT_EACCESS, AT_EMPTY_PATH, AT_FDCWD, AT_NO_AUTOMOUNT, AT_STATX_DONT_SYNC, AT_STATX_FORCE_SYNC,
@@ -18,7 +18,7 @@ import {
   blockBytes, blockCount, deviceNumber, inodeNumber, majorOf, minorOf, modeOf,
 } from '../vfs/inode-number.ts';
 import { lookupAt, LOOKUP_EMPTY, LOOKUP_FOLLOW, type Place } from '../vfs/lookup.ts';
-import { checkPermission } from '../vfs/permission.ts';
+import { checkPermission, isReadOnlyContent } from '../vfs/permission.ts';
 import { mountId } from '../vfs/proc/mounts.ts';
 import { getRawFile } from '../vfs/file.ts';
 import { readLink } from '../vfs/symlink.ts';
@@ -152,7 +152,7 @@ function writeStatx(k: Kernel, place: Place, inode: Inode, gva: number): number 
   Statx.stx_rdev_minor.set(v, 0, minorOf(inode.rdev));
   Statx.stx_dev_major.set(v, 0, majorOf(device));
   Statx.stx_dev_minor.set(v, 0, minorOf(device));
-  Statx.stx_mnt_id.set(v, 0, mountId(inode.fs));
+  Statx.stx_mnt_id.set(v, 0, mountId(inode, place.dentry));
   return copyOut(k, gva, statxBytes) === statxBytes.length ? 0 : -EFAULT;
 }
 
@@ -183,7 +183,9 @@ function checkAccess(
   const place = lookupUser(k, task, dirfd, gva, lookupFlags(flags));
   if (typeof place === 'number') return place;
   if (mode === 0 || place.inode === null) return 0;
-  return checkPermission(task.process, place.inode, mode);
+  const denied = checkPermission(task.process, place.inode, mode);
+  if (denied !== 0) return denied;
+  return (mode & W_OK) !== 0 && isReadOnlyContent(place.inode) ? -EROFS : 0;
 }
 
 function access(k: Kernel, task: Task, a: Args): number {

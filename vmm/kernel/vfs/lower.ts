@@ -6,6 +6,7 @@ import type { Kernel } from '../kernel.ts';
 import type { LowerStat } from '../ports.ts';
 import type { Inode } from '../records/vfs.ts';
 import { HANDLES_MOST } from './cache.ts';
+import { showLowerPath } from './volume-path.ts';
 
 /**
  * Reads the lower content of a regular file into `target`, which may be guest memory.
@@ -49,7 +50,7 @@ function openLower(k: Kernel, inode: Inode): number {
   k.vfs.hostOpens++;
   const handle = lower.open(path.data.slice());
   if (handle < 0) {
-    events.event('lower-file-missing', pathText(path.data));
+    events.event('lower-file-missing', showLowerPath(path.data));
     return -EIO;
   }
   if (isStillSame(k, inode, handle)) return handle;
@@ -72,7 +73,8 @@ function isStillSame(k: Kernel, inode: Inode, handle: number): boolean {
     inode.lowerChecked = true;
     return true;
   }
-  k.ports.events.event('lower-file-changed', pathText(inode.lowerPath?.data ?? new Uint8Array()));
+  const path = inode.lowerPath?.data ?? new Uint8Array();
+  k.ports.events.event('lower-file-changed', showLowerPath(path));
   return false;
 }
 
@@ -94,8 +96,4 @@ function closeOldest(k: Kernel): void {
   if (oldest === undefined) return;
   k.ports.lower.close(oldest[1]);
   k.vfs.handles.delete(oldest[0]);
-}
-
-function pathText(path: Uint8Array): string {
-  return `/${new TextDecoder().decode(path)}`;
 }

@@ -4,7 +4,7 @@
 //   before   parentA/a ─► inode ─► lower 'x/a'        parentB/b ─► (nothing, or a victim)
 //   after    parentA/a: whiteout (if the lower layer has it)    parentB/b ─► inode ─► lower 'x/a'
 import {
-  EBUSY, EEXIST, EINVAL, EISDIR, ENOENT, ENOTDIR, ENOTEMPTY, EXDEV,
+  EBUSY, EEXIST, EINVAL, EISDIR, ENOENT, ENOTDIR, ENOTEMPTY, EROFS, EXDEV,
 } from '../../abi/errno.ts';
 import { RENAME_EXCHANGE, RENAME_NOREPLACE } from '../../abi/fcntl.ts';
 import { S_ISDIR } from '../../abi/stat.ts';
@@ -48,6 +48,7 @@ export function renameAt(
   if (mountOf(source.at) !== mountOf(target.at)) return -EXDEV;
   if (source.last !== LAST_NAME) return -EBUSY;
   if (target.last !== LAST_NAME) return (flags & RENAME_NOREPLACE) !== 0 ? -EEXIST : -EBUSY;
+  if ((source.at.inode as Inode).readOnly) return -EROFS;
   const old = lookupChild(k, source.at, source.name);
   if (typeof old === 'number') return old;
   if (old === null || old.inode === null) return -ENOENT;
