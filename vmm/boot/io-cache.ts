@@ -20,13 +20,14 @@ export class IoCache {
   /** Serial of an inode of the snapshot -> handle. */
   readonly handles: Map<number, number> = new Map();
   readonly lower: LowerFs;
-  readonly #roots: HostRoot[] = [];
+  /** What `lower` reads from. */
+  readonly roots: HostRoot[] = [];
   readonly #serialsEnd: number;
 
   constructor(snapshot: Snapshot, rootfs: string) {
     const { rootfs: own } = snapshot;
     try {
-      this.lower = openLower(this.#roots, rootfs, own.volumes ?? [], missingVolume(own));
+      this.lower = openLower(this.roots, rootfs, own.volumes ?? [], missingVolume(own));
     } catch (error) {
       this.#dispose();
       throw error;
@@ -53,7 +54,7 @@ export class IoCache {
   }
 
   #dispose(): void {
-    for (const root of this.#roots) root.dispose();
+    for (const root of this.roots) root.dispose();
   }
 }
 

@@ -5,7 +5,7 @@ import { parseMemory } from '../memory-size.ts';
 import { makeKernel } from '../kernel/make-kernel.ts';
 import type { WaitableConsole } from './console.ts';
 import { checkCpu } from './cpu-check.ts';
-import { ioCacheOf } from './io-cache.ts';
+import { IoCache, ioCacheOf } from './io-cache.ts';
 import {
   giveBack, type Holdings, type Instance, limitsFor, makeInstance, makePorts,
 } from './instance.ts';
@@ -70,6 +70,8 @@ export interface SnapshotOptions
   extends Pick<BootOptions, 'memory' | 'rootfs' | 'tenant' | 'onEvent'> {
   /** Leave it where it was saved: it is to be captured, not to run. */
   isCaptured?: boolean;
+  /** Use the descriptors that sandboxes of this snapshot share, and leave them open. */
+  sharesIo?: boolean;
 }
 
 /** The configuration of machines for sandboxes of a snapshot. */
@@ -95,7 +97,10 @@ export function launchSnapshot(
 ): Instance {
   const held: Holdings = { k: null, roots: [], zygote: null };
   try {
-    const io = ioCacheOf(snapshot, options.rootfs ?? snapshot.rootfs.path);
+    const rootfs = options.rootfs ?? snapshot.rootfs.path;
+    const io = options.sharesIo === true
+      ? ioCacheOf(snapshot, rootfs) : new IoCache(snapshot, rootfs);
+    if (options.sharesIo !== true) held.roots = io.roots;
     const tenant = tenantOf(snapshot, options);
     const zygote = takeZygote(
       zygoteOptionsOf(snapshot, options.memory), tenant, snapshot.identity);
@@ -104,6 +109,7 @@ export function launchSnapshot(
     checkCpu(snapshot.cpu, zygote.machine);
     return restoreSandbox({
       snapshot, zygote, console, io,
+      roots: held.roots,
       writeSet: options.isCaptured === true ? null : writeSetOf(snapshot),
       isCaptured: options.isCaptured === true,
       onEvent: options.onEvent ?? ignore,

@@ -15,6 +15,7 @@ import { mapFileOver } from '../host/memory.ts';
 import { FIRST_GUEST_TABLE, TABLE_COUNT, TABLES_GPA } from '../machine/layout.ts';
 import type { WaitableConsole } from './console.ts';
 import { blameImage, ImageError } from './image-error.ts';
+import type { HostRoot } from '../host/files.ts';
 import type { IoCache } from './io-cache.ts';
 import { type Instance, limitsFor, makeInstance, makePorts } from './instance.ts';
 import type { Phases } from './phases.ts';
@@ -27,6 +28,8 @@ export interface RestoreOptions {
   zygote: Zygote;
   console: WaitableConsole;
   io: IoCache;
+  /** What the instance is to close. */
+  roots: readonly HostRoot[];
   writeSet: WriteSet | null;
   /** It is to be captured where it is: it does not go on. */
   isCaptured: boolean;
@@ -88,7 +91,7 @@ function joinSandbox(arena: Arena, options: RestoreOptions, phases: Phases): Ins
   setClock(k);
   if (!options.isCaptured) redraw(k);
   phases.mark('redraw');
-  return makeInstance(k, zygote, options.console, []);
+  return makeInstance(k, zygote, options.console, options.roots);
 }
 
 /** Stage 1: one copy; stage 2: relocate (design: separated state recovery). */

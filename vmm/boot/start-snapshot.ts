@@ -20,9 +20,10 @@ export interface StartOptions extends BootOptions {
 export function startSnapshot(
   snapshot: Snapshot, options: StartOptions, console: WaitableConsole, phases: Phases,
 ): { instance: Instance; start: () => Session } {
-  const instance = launchSnapshot(snapshot, options, console, phases);
+  // A cold boot has nothing to share: it sees files and directories as they are now.
+  const sharesIo = options.mode !== 'cold';
+  const instance = launchSnapshot(snapshot, { ...options, sharesIo }, console, phases);
   if (wantsWriteSet(snapshot)) tryOut(snapshot, instance);
-  const io = ioCacheOf(snapshot, options.rootfs ?? snapshot.rootfs.path);
   const start = (): Session => new Session(instance, phases, {
     mode: options.mode,
     image: options.image,
@@ -30,7 +31,7 @@ export function startSnapshot(
     signal: options.signal,
     onEnd: ({ k }) => {
       if (k.isTrial) recordWriteSet(snapshot, k);
-      io.learn(k);
+      if (sharesIo) ioCacheOf(snapshot, options.rootfs ?? snapshot.rootfs.path).learn(k);
     },
   });
   return { instance, start };
