@@ -77,7 +77,7 @@ export function readImageFrames(image: OpenImage, offset: number, target: Uint8A
   return count === target.length;
 }
 
-/** Reads and checks a file; what `isTrusted` allows and an earlier process did is not done again. */
+/** Reads and checks a file; what `isTrusted` allows and an earlier process did is not repeated. */
 function load(path: string, isTrusted: boolean): OpenImage {
   const fd = openFile(path);
   try {
