@@ -2,11 +2,14 @@
 import { SIGKILL } from './abi/signal.ts';
 import { signalNumber } from './abi/signal-names.ts';
 import { closeInstance, type Instance } from './boot/instance.ts';
-import { launchImage, launchProgram } from './boot/launch.ts';
-import { beginPhases } from './boot/phases.ts';
+import { openImage } from './boot/image-open.ts';
+import { launchProgram } from './boot/launch.ts';
+import { beginPhases, type Phases } from './boot/phases.ts';
+import { emptySnapshot, makeTemplate, type TemplateState } from './boot/template.ts';
 import { Session } from './boot/session.ts';
 import { closedStream, type Stdio, wireStdio } from './boot/stdio-wiring.ts';
-import { recordWriteSet } from './boot/write-sets.ts';
+import type { Snapshot } from './boot/snapshot.ts';
+import { type StartOptions, startSnapshot } from './boot/start-snapshot.ts';
 import { prepareBoot } from './boot/prepare.ts';
 import { CatavmmError } from './errors.ts';
 import type {
@@ -30,12 +33,15 @@ export class Sandbox {
   /** How the guest ended. Never rejects, but for `signal.reason` after an abort. */
   readonly status: Promise<Status>;
   readonly #session: Session;
+  readonly #origin: Snapshot;
   /** Made when asked for: loading streams costs a process milliseconds. */
   #stdout: ReadableStream<Uint8Array> | null;
   #stderr: ReadableStream<Uint8Array> | null;
 
-  private constructor(session: Session, stdio: Stdio, options: SandboxOptions) {
+  /** @internal Use run(), boot(), FuncImage or Template. */
+  constructor(session: Session, stdio: Stdio, options: SandboxOptions, origin: Snapshot) {
     this.#session = session;
+    this.#origin = origin;
     this.#stdout = stdio.stdout;
     this.#stderr = stdio.stderr;
     this.status = session.status.then((status) => {
@@ -71,7 +77,7 @@ export class Sandbox {
         signal: options.signal,
         onEnd: () => {},
       });
-      return new Sandbox(session, stdio, options);
+      return new Sandbox(session, stdio, options, emptySnapshot(instance, options));
     });
   }
 
@@ -82,17 +88,9 @@ export class Sandbox {
       // Loaded on demand: what a boot loads counts into every boot.
       if (options.verify === true) await (await import('./boot/verify.ts')).requireGoodImage(image);
       const phases = beginPhases();
-      const stdio = wireStdio(options);
-      const launched = launchImage(image, options, stdio.console, phases);
-      if (options.strace !== undefined) await traceCalls(launched.instance, options.strace);
-      const session = new Session(launched.instance, phases, {
-        mode: 'cold',
-        image,
-        timeoutMs: options.timeoutMs,
-        signal: options.signal,
-        onEnd: (ended) => recordWriteSet(launched.image, ended),
-      });
-      return new Sandbox(session, stdio, options);
+      const snapshot = openImage(image);
+      phases.mark('open');
+      return startFrom(snapshot, { ...options, mode: 'cold', image }, phases);
     });
   }
 
@@ -129,6 +127,34 @@ export class Sandbox {
     return this.#session.report();
   }
 
+  /** The image that it was started from, or null. */
+  get image(): string | null {
+    return this.#session.report().image;
+  }
+
+  /**
+   * Starts another sandbox that goes on where this one is just now; this one goes on too. For more
+   * than a few forks of one place, make a Template. @throws CatavmmError, HostError
+   */
+  async fork(options: BootOptions = {}): Promise<Sandbox> {
+    const { Template } = await import('./template.ts');
+    const template = await Template.from(this, { pool: { low: 0, high: 0 } });
+    try {
+      const sandbox = await template.fork(options);
+      const close = (): void => { void template.close(); };
+      sandbox.status.then(close, close);
+      return sandbox;
+    } catch (error) {
+      await template.close();
+      throw error;
+    }
+  }
+
+  /** @internal Its state just now. @throws CatavmmError, HostError */
+  capture(): TemplateState {
+    return makeTemplate(this.#session.running(), this.#origin);
+  }
+
   /**
    * Kills the guest if it still runs, and waits until everything it held is given back. Idempotent.
    */
@@ -142,6 +168,17 @@ export class Sandbox {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
+}
+
+/** @internal Starts a sandbox of a snapshot. @throws ImageError, HostError */
+export async function startFrom(
+  snapshot: Snapshot, options: StartOptions, phases: Phases = beginPhases(),
+): Promise<Sandbox> {
+  options.signal?.throwIfAborted();
+  const stdio = wireStdio(options);
+  const { instance, start } = startSnapshot(snapshot, options, stdio.console, phases);
+  if (options.strace !== undefined) await traceCalls(instance, options.strace);
+  return new Sandbox(start(), stdio, options, snapshot);
 }
 
 /** --strace: loaded when it is asked for, because its tables of names are large. */

@@ -5,7 +5,7 @@ import { fillFromHost } from '../host/entropy.ts';
 import type { HostRoot } from '../host/files.ts';
 import type { Machine } from '../machine/machine.ts';
 import { XSAVE_BYTES, readXsave, writeXsave } from '../machine/fpu.ts';
-import { FIRST_GUEST_TABLE, TABLE_COUNT, TABLES_GPA } from '../machine/layout.ts';
+import { TABLE_COUNT, TABLES_GPA } from '../machine/layout.ts';
 import type { StaleTranslations } from '../machine/translations.ts';
 import {
   type ClockPort, type EntropyPort, type EventPort, type FpuPort, type LowerFs, PAGE_BYTES,
@@ -57,13 +57,13 @@ export function makeEvents(listener: (kind: string, detail: string) => void): Ev
   return { event: listener };
 }
 
-/** The table window at `address` of the state memory. */
-export function makeTableWindow(address: number): TableWindow {
+/** The table window at `address` of the state memory, from its table `firstFree` on. */
+export function makeTableWindow(address: number, firstFree: number): TableWindow {
   return {
     address,
     pfn: TABLES_GPA / PAGE_BYTES,
     count: TABLE_COUNT,
-    firstFree: FIRST_GUEST_TABLE,
+    firstFree,
   };
 }
 

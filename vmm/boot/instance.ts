@@ -10,7 +10,8 @@ import {
   makeClock, makeEntropy, makeEvents, makeFpu, makeTableWindow, makeTranslations,
 } from './host-ports.ts';
 import { Runner } from './runner.ts';
-import { closeZygote, type Zygote } from './zygote.ts';
+import type { Zygote } from './zygote.ts';
+import { giveZygote } from './zygote-pool.ts';
 import { closeLowerHandles } from '../kernel/vfs/lower.ts';
 
 export interface Instance {
@@ -40,7 +41,7 @@ export function makePorts(options: PortOptions): Ports {
   const { zygote } = options;
   return {
     frames: makeGuestFrames(zygote.machine, options.baseFrames, options.readFrames),
-    tables: makeTableWindow(zygote.tables.address),
+    tables: makeTableWindow(zygote.tables.address, zygote.firstTable),
     translations: makeTranslations(zygote.stale),
     lower: options.lower,
     console: options.console,
@@ -89,5 +90,5 @@ export function giveBack({ k, roots, zygote }: Holdings): void {
     k.arena.close();
   }
   for (const root of roots) root.dispose();
-  if (zygote !== null) closeZygote(zygote, k?.tables.end);
+  if (zygote !== null) giveZygote(zygote, { tablesEnd: k?.tables.end ?? 0, framesEnd: k?.frames.end ?? 0 });
 }

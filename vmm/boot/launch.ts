@@ -1,25 +1,23 @@
 // The three ways a sandbox comes to life, up to the point where it can be driven: run, build, boot.
-import { HostRoot } from '../host/files.ts';
-import type { CfiRootfs } from '../../formats/cfi/header.ts';
-import type { BootOptions, ProgramOptions, Volume } from '../options.ts';
-import type { LowerFs } from '../kernel/ports.ts';
+import type { HostRoot } from '../host/files.ts';
+import type { BootOptions, ProgramOptions } from '../options.ts';
 import { parseMemory } from '../memory-size.ts';
-import { CatavmmError } from '../errors.ts';
 import { makeKernel } from '../kernel/make-kernel.ts';
 import type { WaitableConsole } from './console.ts';
 import { checkCpu } from './cpu-check.ts';
-import { bootCold } from './cold.ts';
-import { makeLowerFs } from './host-ports.ts';
-import { ImageError } from './image-error.ts';
-import { openImage, type OpenImage } from './image-open.ts';
+import { ioCacheOf } from './io-cache.ts';
 import {
   giveBack, type Holdings, type Instance, limitsFor, makeInstance, makePorts,
 } from './instance.ts';
+import { missingSource, openLower } from './open-lower.ts';
 import type { Phases } from './phases.ts';
+import { restoreSandbox } from './restore.ts';
+import { baseBytesOf, type Snapshot } from './snapshot.ts';
 import { startProgram } from './start.ts';
-import { addVolumes, checkVolumes, openVolume, type OpenVolume } from './volumes.ts';
+import { checkVolumes } from './volumes.ts';
 import { writeSetOf } from './write-sets.ts';
-import { baseClassOf, takeZygote } from './zygote.ts';
+import { baseClassOf, type ZygoteOptions } from './zygote.ts';
+import { takeZygote } from './zygote-pool.ts';
 
 const encoder = new TextEncoder();
 const DEFAULT_ENV: Readonly<Record<string, string>> = {
@@ -67,39 +65,49 @@ export function launchProgram(
   }
 }
 
-/** Opens an image and makes a sandbox of it; nothing of it has run yet. */
-export function launchImage(
-  file: string,
-  options: BootOptions,
+/** What a sandbox of a snapshot may have otherwise than the snapshot says. */
+export interface SnapshotOptions
+  extends Pick<BootOptions, 'memory' | 'rootfs' | 'tenant' | 'onEvent'> {
+  /** Leave it where it was saved: it is to be captured, not to run. */
+  isCaptured?: boolean;
+}
+
+/** The configuration of machines for sandboxes of a snapshot. */
+export function zygoteOptionsOf(snapshot: Snapshot, memory?: string | number): ZygoteOptions {
+  return {
+    memoryBytes: memory === undefined ? snapshot.limitBytes : parseMemory(memory),
+    baseBytes: baseClassOf(baseBytesOf(snapshot)),
+    baseline: snapshot.cpu.baseline,
+  };
+}
+
+/** Who may use a machine after a sandbox of this snapshot, unless told otherwise: its like. */
+export function tenantOf(snapshot: Snapshot, options: SnapshotOptions): string {
+  return options.tenant ?? `snapshot ${snapshot.identity}`;
+}
+
+/** Makes a sandbox of a snapshot; nothing of it has run yet. */
+export function launchSnapshot(
+  snapshot: Snapshot,
+  options: SnapshotOptions,
   console: WaitableConsole,
   phases: Phases,
-): { instance: Instance; image: OpenImage } {
-  const image = openImage(file);
-  phases.mark('open');
-  const { header } = image;
-  const memoryBytes = options.memory === undefined
-    ? header.memory.limitBytes : parseMemory(options.memory);
-  const roots: HostRoot[] = [];
-  const held: Holdings = { k: null, roots, zygote: null };
+): Instance {
+  const held: Holdings = { k: null, roots: [], zygote: null };
   try {
-    const { rootfs } = header;
-    const lower = openLower(
-      roots, options.rootfs ?? rootfs.path, rootfs.volumes ?? [], missingVolume(rootfs),
-    );
-    const zygote = takeZygote({
-      memoryBytes,
-      baseBytes: baseClassOf(image.frames.bytes),
-      baseline: header.cpu.baseline,
-    });
+    const io = ioCacheOf(snapshot, options.rootfs ?? snapshot.rootfs.path);
+    const tenant = tenantOf(snapshot, options);
+    const zygote = takeZygote(
+      zygoteOptionsOf(snapshot, options.memory), tenant, snapshot.identity);
     held.zygote = zygote;
     phases.mark('zygote');
-    checkCpu(header.cpu, zygote.machine);
-    const instance = bootCold({
-      image, zygote, console, lower, roots,
-      writeSet: writeSetOf(image),
+    checkCpu(snapshot.cpu, zygote.machine);
+    return restoreSandbox({
+      snapshot, zygote, console, io,
+      writeSet: options.isCaptured === true ? null : writeSetOf(snapshot),
+      isCaptured: options.isCaptured === true,
       onEvent: options.onEvent ?? ignore,
     }, phases);
-    return { instance, image };
   } catch (error) {
     giveBack(held);
     throw error;
@@ -113,41 +121,4 @@ function ignore(): void {
 /** A string as bytes; byte strings pass unchanged. */
 export function toBytes(value: string | Uint8Array): Uint8Array {
   return typeof value === 'string' ? encoder.encode(value) : value;
-}
-
-/**
- * Opens the rootfs and the volumes, and adds what it opens to `roots`, which are to be closed.
- * @param onMissing throws, or leaves the volume empty
- */
-function openLower(
-  roots: HostRoot[],
-  rootfs: string,
-  volumes: readonly Volume[],
-  onMissing: (volume: Volume) => void,
-): LowerFs {
-  const open = (directory: string): HostRoot => {
-    const root = new HostRoot(directory);
-    roots.push(root);
-    return root;
-  };
-  const root = makeLowerFs(open(rootfs));
-  return addVolumes(root, volumes.map((volume): OpenVolume | null => {
-    const opened = openVolume(volume.source, open);
-    if (opened === null) onMissing(volume);
-    return opened;
-  }));
-}
-
-function missingSource({ source }: Volume): never {
-  throw new CatavmmError('CATAVMM_OPTION', `The volume's source ${source} does not exist.`);
-}
-
-/** A self-contained image needs no volume either. */
-function missingVolume({ selfContained }: CfiRootfs): (volume: Volume) => void {
-  return ({ source, target }) => {
-    if (selfContained) return;
-    throw new ImageError(
-      'volume', `The func-image shows ${source} as ${target}, and there is no ${source} here.`,
-    );
-  };
 }

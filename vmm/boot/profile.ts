@@ -17,7 +17,7 @@ import { QueueConsole } from './console.ts';
 import { drive } from './drive.ts';
 import { closeImage, openImage, type OpenImage } from './image-open.ts';
 import { closeInstance, type Instance } from './instance.ts';
-import { launchImage } from './launch.ts';
+import { launchSnapshot } from './launch.ts';
 import { beginPhases } from './phases.ts';
 import { collectWritten } from './write-set.ts';
 
@@ -47,7 +47,7 @@ export async function profileImage(
   console.end();
   const image = openImage(file);
   try {
-    return await runTrial(launchImage(file, {}, console, beginPhases()).instance, image, console);
+    return await runTrial(launchSnapshot(image, {}, console, beginPhases()), image, console);
   } finally {
     closeImage(image);
   }

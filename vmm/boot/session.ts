@@ -4,9 +4,10 @@ import { exitProcess } from '../kernel/task/exit.ts';
 import { makeInfo, sendSignal } from '../kernel/signal/pending.ts';
 import { SIGKILL } from '../abi/signal.ts';
 import { signalName } from '../abi/signal-names.ts';
+import { CatavmmError } from '../errors.ts';
 import { monotonicNs } from '../host/clock.ts';
 import { getRuntime } from '../host/runtime.ts';
-import type { BootReport, Report, Status } from '../options.ts';
+import type { BootMode, BootReport, Report, Status } from '../options.ts';
 import { drive, type DriveEnd } from './drive.ts';
 import { blameImage } from './image-error.ts';
 import { closeInstance, type Instance } from './instance.ts';
@@ -20,7 +21,7 @@ const SIGNAL_BASE = 128;
 const SI_USER = 0;
 
 export interface SessionOptions {
-  mode: 'run' | 'cold';
+  mode: BootMode | 'run';
   image: string | null;
   timeoutMs: number | undefined;
   signal: AbortSignal | undefined;
@@ -56,6 +57,12 @@ export class Session {
       this.#broken = { error };
     }
     this.#interruptWait();
+  }
+
+  /** The instance while it has not ended. @throws CatavmmError */
+  running(): Instance {
+    if (!this.#ended) return this.instance;
+    throw new CatavmmError('CATAVMM_CLOSED', 'The sandbox has ended.');
   }
 
   /** The report of this run or boot. Order: after `status` has resolved. */
@@ -124,6 +131,7 @@ export class Session {
       exits: counters.exits,
       faults: counters.faults,
       opens: instance.k.vfs.hostOpens,
+      opensBeforehand: instance.k.vfs.borrowed.size,
       phases: this.#phases.us,
     };
     // Whoever waits for the end need not wait for this.

@@ -3,11 +3,10 @@
 import { type Region, giveRegion, takeRegion, u8 } from '../kernel/state/memory.ts';
 import { Machine } from '../machine/machine.ts';
 import type { CpuBaseline } from '../machine/cpu-baseline.ts';
-import { FIRST_GUEST_TABLE, TABLE_WINDOW_BYTES } from '../machine/layout.ts';
-import { findInvalidationMethod } from '../machine/self-test.ts';
-import { setInvalidationMethod, StaleTranslations } from '../machine/translations.ts';
-import { visibleFeatures } from './cpu-check.ts';
-import { populate } from '../host/memory.ts';
+import { writeXsave } from '../machine/fpu.ts';
+import { FIRST_GUEST_TABLE, TABLE_COUNT, TABLE_WINDOW_BYTES } from '../machine/layout.ts';
+import { StaleTranslations } from '../machine/translations.ts';
+import { discard, dropTranslations } from '../host/memory.ts';
 import { PAGE_BYTES } from '../kernel/ports.ts';
 import { kvmSignalMask } from '../host/slice-timer.ts';
 
@@ -19,17 +18,20 @@ export interface ZygoteOptions {
   baseline: CpuBaseline;
 }
 
-/** Bank memory that a prepared machine has beyond what its image pre-copies. */
-const SPARE_BYTES = 1024 * 1024;
-const TEST_BYTES = 4 * 1024 * 1024;
-/** Pages of the table window that a machine and its probes (machine/probe.ts) have written. */
-const UNUSED_TABLES_END: number = FIRST_GUEST_TABLE + 16;
+/** Tables that a machine's probes may have written (machine/probe.ts). */
+const PROBED_TABLES = 16;
 
 export interface Zygote {
   readonly machine: Machine;
   readonly tables: Region;
   readonly stale: StaleTranslations;
   readonly options: ZygoteOptions;
+  /** Index of the first page table of its next guest. */
+  firstTable: number;
+  /** Identity of the snapshot whose frames are mapped over the base window. */
+  mapped: string | null;
+  /** Who used it last; null while nobody has. */
+  tenant: string | null;
 }
 
 /** Size classes of base windows: a slot costs with its size, so images use the next larger one. */
@@ -59,7 +61,7 @@ export function makeZygote(options: ZygoteOptions): Zygote {
     });
     return finishZygote(machine, tables, options);
   } catch (error) {
-    giveRegion(tables, UNUSED_TABLES_END * PAGE_BYTES);
+    giveRegion(tables, (FIRST_GUEST_TABLE + PROBED_TABLES) * PAGE_BYTES);
     throw error;
   }
 }
@@ -67,64 +69,56 @@ export function makeZygote(options: ZygoteOptions): Zygote {
 function finishZygote(machine: Machine, tables: Region, options: ZygoteOptions): Zygote {
   try {
     machine.vcpu.setSignalMask(kvmSignalMask());
-    return { machine, tables, stale: new StaleTranslations(machine), options };
+    return {
+      machine, tables, options,
+      stale: new StaleTranslations(machine),
+      firstTable: FIRST_GUEST_TABLE,
+      mapped: null,
+      tenant: null,
+    };
   } catch (error) {
     machine.close();
     throw error;
   }
 }
 
-const ready: Zygote[] = [];
-let isTested = false;
-
-/** Runs the machine's self-test once per process, on a machine that is thrown away. */
-function testHost(options: ZygoteOptions): void {
-  if (isTested) return;
-  isTested = true;
-  const zygote = makeZygote({ ...options, memoryBytes: TEST_BYTES, baseBytes: 0 });
-  try {
-    setInvalidationMethod(findInvalidationMethod(zygote.machine));
-  } finally {
-    closeZygote(zygote);
-  }
+/** What a guest has used of its zygote. */
+export interface Used {
+  /** One past the highest page of the table window. */
+  tablesEnd: number;
+  /** One past the highest frame of the bank. */
+  framesEnd: number;
 }
+
+/** A recycled machine has so many tables left at least, or it is closed. */
+const TABLES_LEFT_MIN = 1024;
+/** So many used frames are zeroed; of more the memory is given back. */
+const ZEROED_FRAMES_MAX = 4096;
 
 /**
- * Makes `count` machines beforehand, so that later boots find them ready.
- * @param precopiedBytes how much of the bank a boot fills at once: brought in now
+ * Makes a used machine as good as new for the next guest of the same tenant; false when it has to be
+ * closed instead. Nothing of the last guest stays: frames and tables are zero, the FPU is reset, and
+ * the other registers are loaded whole before each entry (Vcpu.loadRegs).
+ *
+ * The next guest's tables lie where no table of this machine ever was, so that nothing KVM remembers
+ * of the last guest's tables concerns it (facts that a VMM cannot make it forget one by one); leaf
+ * translations are dropped through the MMU notifier.
  */
-export function prepareZygotes(
-  options: ZygoteOptions,
-  count: number,
-  precopiedBytes: number,
-): void {
-  testHost(options);
-  for (let i = 0; i < count; i++) {
-    const zygote = makeZygote(options);
-    try {
-      const bytes = Math.min(precopiedBytes + SPARE_BYTES, options.memoryBytes);
-      visibleFeatures(options.baseline, zygote.machine);
-      populate(zygote.machine.bank.address, bytes);
-    } catch (error) {
-      closeZygote(zygote);
-      throw error;
-    }
-    ready.push(zygote);
-  }
-}
-
-/** A ready machine of the same configuration, or a new one. */
-export function takeZygote(options: ZygoteOptions): Zygote {
-  const index = ready.findIndex(({ options: o }) =>
-    o.memoryBytes === options.memoryBytes && o.baseBytes === options.baseBytes &&
-    o.baseline === options.baseline);
-  const [found] = index < 0 ? [] : ready.splice(index, 1);
-  return found ?? makeZygote(options);
-}
-
-/** Closes machines that nobody took. */
-export function dropReadyZygotes(): void {
-  for (const zygote of ready.splice(0)) closeZygote(zygote);
+export function recycleZygote(zygote: Zygote, used: Used): boolean {
+  const { machine, tables } = zygote;
+  if (TABLE_COUNT - used.tablesEnd < TABLES_LEFT_MIN) return false;
+  const { bank, bankView } = machine;
+  const usedBytes = used.framesEnd * PAGE_BYTES;
+  const zeroedBytes = Math.min(usedBytes, ZEROED_FRAMES_MAX * PAGE_BYTES);
+  zygote.stale.forget();
+  dropTranslations(bank.address, usedBytes, true);
+  bankView.fill(0, 0, zeroedBytes);
+  if (usedBytes > zeroedBytes) discard(bank.address + zeroedBytes, usedBytes - zeroedBytes);
+  u8.fill(0, tables.address + zygote.firstTable * PAGE_BYTES,
+    tables.address + used.tablesEnd * PAGE_BYTES);
+  zygote.firstTable = used.tablesEnd;
+  writeXsave(machine.vcpu, null);
+  return true;
 }
 
 /**
@@ -132,7 +126,7 @@ export function dropReadyZygotes(): void {
  * @param tablesEnd one past the highest page of the table window that was used; only what was used
  *   is cleared, because clearing all of the window would bring all of it into memory first
  */
-export function closeZygote(zygote: Zygote, tablesEnd: number = UNUSED_TABLES_END): void {
+export function closeZygote(zygote: Zygote, tablesEnd: number = 0): void {
   zygote.machine.close();
-  giveRegion(zygote.tables, tablesEnd * PAGE_BYTES);
+  giveRegion(zygote.tables, Math.max(tablesEnd, zygote.firstTable + PROBED_TABLES) * PAGE_BYTES);
 }

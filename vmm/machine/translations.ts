@@ -42,6 +42,12 @@ export class StaleTranslations {
     else this.#bankPages.push((gpa - BANK_GPA) / PAGE_BYTES);
   }
 
+  /** Forgets what was noted: whoever calls it drops all translations. */
+  forget(): void {
+    this.#bankPages = [];
+    this.#basePages = [];
+  }
+
   /** Flushes what was noted. Order: before the vCPU is entered again. */
   flush(): void {
     if (method === 'flush' && this.#bankPages.length + this.#basePages.length > 0) {

@@ -43,6 +43,11 @@ export class FrameAllocator {
     for (let slot = 0; slot < VIEW_SLOTS; slot++) this.#views.push(empty);
   }
 
+  /** One past the highest frame ever handed out. */
+  get end(): number {
+    return this.#next;
+  }
+
   /** Frames that may still be handed out. */
   get available(): number {
     return this.limit - this.used;

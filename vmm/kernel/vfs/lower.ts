@@ -34,6 +34,8 @@ export function lowerHandle(k: Kernel, inode: Inode): number {
     handles.set(inode.serial, known);
     return known;
   }
+  const shared = k.vfs.shared.get(inode.serial);
+  if (shared !== undefined) return borrowHandle(k, inode, shared);
   const opened = openLower(k, inode);
   if (opened < 0) return opened;
   if (handles.size >= HANDLES_MOST) closeOldest(k);
@@ -51,14 +53,29 @@ function openLower(k: Kernel, inode: Inode): number {
     events.event('lower-file-missing', showLowerPath(path.data));
     return -EIO;
   }
-  const now = lower.fstat(handle);
+  if (isStillSame(k, inode, handle)) return handle;
+  lower.close(handle);
+  return -ESTALE;
+}
+
+/** A handle that others opened: compared once, like one that was just opened. */
+function borrowHandle(k: Kernel, inode: Inode, handle: number): number {
+  const { borrowed } = k.vfs;
+  if (borrowed.has(inode.serial)) return handle;
+  if (!isStillSame(k, inode, handle)) return -ESTALE;
+  borrowed.add(inode.serial);
+  return handle;
+}
+
+function isStillSame(k: Kernel, inode: Inode, handle: number): boolean {
+  const now = k.ports.lower.fstat(handle);
   if (typeof now !== 'number' && isSameFile(inode, now)) {
     inode.lowerChecked = true;
-    return handle;
+    return true;
   }
-  lower.close(handle);
-  events.event('lower-file-changed', showLowerPath(path.data));
-  return -ESTALE;
+  const path = inode.lowerPath?.data ?? new Uint8Array();
+  k.ports.events.event('lower-file-changed', showLowerPath(path));
+  return false;
 }
 
 /** Whether `stat` is the file that the inode saw first. */
