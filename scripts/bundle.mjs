@@ -97,7 +97,8 @@ export function bundleCommand(bun) {
     const boot = readFileSync(join(temporary, 'boot.cjs'), 'utf8');
     const esm = readFileSync(join(temporary, 'catavmm.mjs'));
     if ((code + boot).includes(root)) throw new Error('the bundle contains a path of this machine');
-    const digest = createHash('sha256').update(code).update(boot).update(esm).digest('hex').slice(0, 12);
+    const hash = createHash('sha256').update(code).update(boot).update(esm);
+    const digest = hash.digest('hex').slice(0, 12);
     const name = `bundle-${digest}`;
     const directory = join(cliDirectory, name);
     const isNew = !existsSync(directory);

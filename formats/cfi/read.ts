@@ -47,7 +47,8 @@ export function cfiDigest(prologue: Uint8Array): Uint8Array {
 /**
  * Parses the header. `firstBytes` holds at least cfiHeaderBytes() of the file, if it is that
  * long; `fileBytes` is the size of the file as the system reports it. Throws CfiError.
- * @param sha256 null when the caller knows that this very header was compared with its digest before
+ * @param sha256 null when the caller knows that this very header was compared with its digest
+ *   before
  */
 export function parseCfi(
   firstBytes: Uint8Array,

@@ -5,8 +5,9 @@
 //   name     device, inode, size, mtime and ctime of the image; nobody but root can forge a ctime
 //   content  version of catavmm and its record schema, then the image's digest
 //
-// Invariant: an entry counts only if the folder is ours alone and nobody else may write to the image.
-// Whatever goes wrong here costs time, not correctness: the image is checked as if it were new.
+// Invariant: an entry counts only if the folder is ours alone and nobody else may write to the
+// image. Whatever goes wrong here costs time, not correctness: the image is checked as if it were
+// new.
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { VERSION } from '../version.ts';

@@ -76,7 +76,7 @@ export function closeImage(image: OpenImage): void {
   giveRegion(image.region);
 }
 
-/** Reads and checks a file; what `isTrusted` allows and an earlier process did is not done again. */
+/** Reads and checks a file; what `isTrusted` allows and an earlier process did is not repeated. */
 function load(path: string, isTrusted: boolean): OpenImage {
   const fd = openFile(path);
   try {

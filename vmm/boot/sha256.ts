@@ -1,5 +1,5 @@
-// SHA-256 of node:crypto, loaded when it is first needed: loading it costs a boot milliseconds, and a
-// boot of an image that is known to be good (checked-images.ts) needs no digest at all.
+// SHA-256 of node:crypto, loaded when it is first needed: loading it costs a boot milliseconds, and
+// a boot of an image that is known to be good (checked-images.ts) needs no digest at all.
 import type * as crypto from 'node:crypto';
 
 let module: typeof crypto | null = null;

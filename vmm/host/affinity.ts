@@ -1,5 +1,5 @@
-// Which CPUs this thread runs on. A program can ask for the number of its CPU (CPUID's APIC id, which
-// PVM does not hide, and glibc keeps it): what is to be the same every time runs on one CPU.
+// Which CPUs this thread runs on. A program can ask for the number of its CPU (CPUID's APIC id,
+// which PVM does not hide, and glibc keeps it): what is to be the same every time runs on one CPU.
 import * as libc from './libc.ts';
 import { takeScratch, type Scratch } from './scratch.ts';
 

@@ -1,5 +1,5 @@
-// The host's random bytes by getrandom(2): what node:crypto would give, without the milliseconds that
-// loading it costs a boot.
+// The host's random bytes by getrandom(2): what node:crypto would give, without the milliseconds
+// that loading it costs a boot.
 import { EINTR } from '../abi/errno.ts';
 import { HostError } from './errors.ts';
 import * as libc from './libc.ts';

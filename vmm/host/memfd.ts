@@ -32,7 +32,7 @@ export function createMemfd(): number {
   return fd;
 }
 
-/** Makes the file unchangeable. Preconditions: no writable mapping of it exists. @throws HostError */
+/** Makes the file unchangeable. Preconditions: it has no writable mapping. @throws HostError */
 export function sealMemfd(fd: number): void {
   // SAFETY: takes no pointer; the descriptor is ours.
   if (libc.fcntl(fd, F_ADD_SEALS, SEALS) < 0) throw failed('fcntl(F_ADD_SEALS)');

@@ -1,12 +1,13 @@
 // After a restore every page is a read-only base frame, and each first write is a fault. Writes
 // cluster, so a write copies the neighbours too: private base pages of the same mapping in an
 // aligned window. Measured on Python's shutdown, which writes to all it has: a window of 32 pages
-// takes 111 faults where one of 8 takes 395, and copies 1 % more pages. The window grows when writes
-// go on and on (CopyWindow).
+// takes 111 faults where one of 8 takes 395, and copies 1 % more pages. The window grows when
+// writes go on and on (CopyWindow).
 //
-// Copies are entered as touched and modified: KVM maps such neighbours along with the first one that
-// the guest touches. Not so in a trial that finds out which pages a boot touches (Kernel.isTrial),
-// and not the page that the guest writes: its A bit says whether it has walked again (awaitRewalk).
+// Copies are entered as touched and modified: KVM maps such neighbours along with the first one
+// that the guest touches. Not so in a trial that finds out which pages a boot touches
+// (Kernel.isTrial), and not the page that the guest writes: its A bit says whether it has walked
+// again (awaitRewalk).
 //
 // Neighbours that the guest has read are copied as well: reporting their old translation costs less
 // than the fault that is saved. A window lies in one page table, so its entries are adjacent words.

@@ -39,7 +39,7 @@ function findDown(mm: Mm, bytes: number, low: number): number {
   return end - bytes >= low ? end - bytes : -1;
 }
 
-/** End of the highest gap below `high` with room for `bytes`; less than low + bytes: there is none. */
+/** End of the highest gap below `high` with room for `bytes`; below low + bytes: there is none. */
 function findGapEnd(mm: Mm, bytes: number, low: number, high: number): number {
   let end = high;
   let index = findIndex(mm, high - 1);

@@ -99,8 +99,8 @@ export function lookupFlags(flags: number): number {
 }
 
 /**
- * Linux: getname_maybe_null. Whether only the descriptor counts, because of AT_EMPTY_PATH and a path
- * that is a null pointer or empty; other flags are not looked at then.
+ * Linux: getname_maybe_null. Whether only the descriptor counts, because of AT_EMPTY_PATH and a
+ * path that is a null pointer or empty; other flags are not looked at then.
  */
 function isDescriptorOnly(k: Kernel, dirfd: number, gva: number, flags: number): boolean {
   if ((flags & AT_EMPTY_PATH) === 0 || dirfd < 0) return false;
