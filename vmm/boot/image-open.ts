@@ -22,9 +22,9 @@ import { ImageError } from './image-error.ts';
 import { findParent } from './image-parent.ts';
 import { checkRecords, type Piece } from './image-records.ts';
 import { dropIoCaches } from './io-cache.ts';
-import { adoptWriteSet, dropWriteSet } from './write-sets.ts';
+import { dropWriteSet } from './write-sets.ts';
 import { sha256 } from './sha256.ts';
-import type { FrameLayer, Snapshot } from './snapshot.ts';
+import type { FrameLayer, HotFrames, Snapshot } from './snapshot.ts';
 import { BASE_BYTES_MAX } from './zygote.ts';
 
 /** First read of a file: covers prologue and header of nearly every image. */
@@ -59,7 +59,6 @@ export function openImage(path: string): OpenImage {
     closeImage(known);
   }
   const image = load(path, true);
-  adoptWriteSet(image);
   open.set(path, image);
   return image;
 }
@@ -237,6 +236,7 @@ function describe(opened: Opened, region: Region, layers: readonly FrameLayer[])
   const io = piece('io');
   return {
     ...opened, region, layers, baseFrames,
+    hot: hotFramesOf(header),
     root: header.objects.root,
     cpu: header.cpu,
     limitBytes: header.memory.limitBytes,
@@ -246,6 +246,15 @@ function describe(opened: Opened, region: Region, layers: readonly FrameLayer[])
     tables: piece('tables'),
     io: decodeIoTable(u8.subarray(io.address, io.address + io.bytes)),
   };
+}
+
+/** More pages than this are not pre-copied: a boot would pay for what it may not need. */
+const HOT_FRAMES_MAX = 4096;
+
+function hotFramesOf({ memory }: CfiHeader): HotFrames | null {
+  const { hotFrames, writeFrames } = memory;
+  if (hotFrames === 0 || hotFrames > HOT_FRAMES_MAX) return null;
+  return { count: hotFrames, written: writeFrames };
 }
 
 /** The layers below an image's own, each with a descriptor of its own. */

@@ -53,7 +53,7 @@ export function emptySnapshot(instance: Instance, options: ProgramOptions): Snap
   const { zygote } = instance;
   const nothing = { address: 0, bytes: 0 };
   return {
-    identity: 'nothing', layers: [], baseFrames: 0, root: 0,
+    identity: 'nothing', layers: [], baseFrames: 0, root: 0, hot: null,
     objects: nothing, relations: nothing, tables: nothing,
     cpu: {
       baseline: zygote.options.baseline,
@@ -140,6 +140,7 @@ function describe(
     objects: objectsPiece,
     relations: relationsPiece,
     tables: tablesPiece,
+    hot: layers.length === origin.layers.length ? origin.hot : null,
     root: 0,
     cpu: origin.cpu,
     limitBytes: origin.limitBytes,
