@@ -11,6 +11,7 @@ import {
 import { schemaWords } from '../kernel/state/save.ts';
 import { ARENA_BYTES } from '../kernel/make-kernel.ts';
 import { KERNEL_ABI } from '../kernel/state/kinds.ts';
+import { kinds } from '../kernel/state/record.ts';
 import { giveRegion, memory, type Region, takeRegion, u8 } from '../kernel/state/memory.ts';
 import {
   BANK_GPA, BASE_GPA, FIRST_GUEST_TABLE, TABLES_GPA, tableWindowBytes,
@@ -175,12 +176,14 @@ function checkMemory(header: CfiHeader): void {
 
 let name: string | null = null;
 
-/** A short name of the record schema (FNV-1a), without loading a digest. */
+/** A short name of the record kinds: enough to tell this catavmm's from another's. */
 function schemaName(): string {
   if (name === null) {
-    let hash = 0x811c_9dc5;
-    for (const word of schemaWords()) hash = Math.imul(hash ^ word, 0x0100_0193) >>> 0;
-    name = hash.toString(16);
+    let hash = KERNEL_ABI;
+    for (const kind of kinds) {
+      hash = Math.imul(hash ^ (kind?.fixedBytes ?? 0), 0x0100_0193) + (kind?.fields.length ?? 0);
+    }
+    name = (hash >>> 0).toString(16);
   }
   return name;
 }
