@@ -55,7 +55,9 @@ export function cpuidOf(baseline: CpuBaseline): CpuidTable {
 export function kvmHandle(): KvmHandle {
   if (shared === null) {
     const fd = openKvm();
-    shared = { fd, runBytes: vcpuMapBytes(fd), cpuid: supportedCpuid(fd) };
+    const cpuid = supportedCpuid(fd);
+    maskCpuid('host', cpuid);
+    shared = { fd, runBytes: vcpuMapBytes(fd), cpuid };
   }
   return shared;
 }
