@@ -4,6 +4,10 @@ export type ImageErrorCode =
   | 'missing' | 'not-a-file' | 'kernel' | 'parent' | 'truncated' | 'objects' | 'tables' | 'cpu'
   | 'root' | 'memory' | 'state';
 
+/** Code of a HostError: KVM_RUN or what precedes it failed. */
+const KVM_FAILED = 'CATAVMM_KVM_FAILED';
+const REASON_CHARS = 200;
+
 export class ImageError extends Error {
   override readonly name = 'ImageError';
   readonly code: string;
@@ -22,13 +26,12 @@ export class ImageError extends Error {
  * ends at some exception of the kernel or of the engine.
  */
 export function blameImage(error: unknown): Error {
-  if (error instanceof Error && isOurs(error)) return error;
+  const { code } = (error ?? {}) as { code?: unknown };
+  const isOurs = typeof code === 'string' && code.startsWith('CATAVMM_');
+  if (error instanceof Error && isOurs && code !== KVM_FAILED) return error;
   const reason = error instanceof Error ? error.message : String(error);
-  const plain = reason.trim().split('\n')[0]?.replace(/\.$/, '') ?? '';
-  return new ImageError('state', `The func-image's state contradicts itself (${plain}).`);
-}
-
-function isOurs(error: Error): boolean {
-  const { code } = error as { code?: unknown };
-  return typeof code === 'string' && code.startsWith('CATAVMM_');
+  const plain = reason.trim().split('\n')[0]?.replace(/\.$/, '').slice(0, REASON_CHARS) ?? '';
+  // Registers of a thread that no CPU can have had.
+  const what = code === KVM_FAILED ? 'cannot be run on this host' : 'contradicts itself';
+  return new ImageError('state', `The func-image's state ${what} (${plain}).`);
 }

@@ -8,6 +8,7 @@ import type { WaitableConsole } from './console.ts';
 import { checkCpu } from './cpu-check.ts';
 import { bootCold } from './cold.ts';
 import { makeLowerFs } from './host-ports.ts';
+import { ImageError } from './image-error.ts';
 import { openImage, type OpenImage } from './image-open.ts';
 import { type Instance, limitsFor, makeInstance, makePorts } from './instance.ts';
 import type { Phases } from './phases.ts';
@@ -18,6 +19,8 @@ import { baseClassOf, closeZygote, takeZygote } from './zygote.ts';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 
+/** How much of an image's path stands in an error. */
+const SHOWN_CHARS = 100;
 const encoder = new TextEncoder();
 const DEFAULT_ENV: Readonly<Record<string, string>> = {
   PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
@@ -71,7 +74,8 @@ export function launchImage(
   const { header } = image;
   const memoryBytes = options.memory === undefined
     ? header.memory.limitBytes : parseMemory(options.memory);
-  const root = new HostRoot(options.rootfs ?? header.rootfs.path);
+  const root = options.rootfs === undefined
+    ? openNamedRoot(header.rootfs.path) : new HostRoot(options.rootfs);
   const zygote = takeZygote({
     memoryBytes,
     baseBytes: baseClassOf(image.frames.bytes),
@@ -90,6 +94,17 @@ export function launchImage(
     closeZygote(zygote);
     root.close(root.fd);
     throw error;
+  }
+}
+
+/** The rootfs that an image names; the name is not the user's, so it is shown with care. */
+function openNamedRoot(path: string): HostRoot {
+  try {
+    return new HostRoot(path);
+  } catch {
+    const shown = path.replaceAll(/\p{C}/gu, '?').slice(0, SHOWN_CHARS);
+    throw new ImageError('root',
+      `The func-image's rootfs ${shown} cannot be opened: give another one with --rootfs.`);
   }
 }
 
