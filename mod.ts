@@ -1,10 +1,13 @@
 // catavmm: Linux programs in KVM virtual machines, from func-images.
 export { type Output, Sandbox } from './vmm/sandbox.ts';
+export { FuncImage, type FuncImageOptions } from './vmm/func-image.ts';
+export { Template, type TemplateOptions } from './vmm/template.ts';
+export type { WaterMarks } from './vmm/boot/zygote-pool.ts';
 export { VERSION as version } from './vmm/version.ts';
 export { CatavmmError, type CatavmmErrorCode } from './vmm/errors.ts';
 export { HostError, type HostErrorCode } from './vmm/host/errors.ts';
 export { ImageError, type ImageErrorCode } from './vmm/boot/image-error.ts';
 export type {
-  BootOptions, BootReport, BuildOptions, BuildResult, EntryChoice, OutputTarget, ProgramOptions,
+  BootMode, BootOptions, BootReport, BuildOptions, BuildResult, EntryChoice, OutputTarget, ProgramOptions,
   Report, SandboxOptions, Status, StdinSource, Volume,
 } from './vmm/options.ts';

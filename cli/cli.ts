@@ -1,17 +1,9 @@
-// From the words on the command line to an exit code.
-//
-// Invariant: each command is loaded when it is called, so that `boot` does not wait for what
-// `doctor` needs, and `--help` and `--version` load no FFI.
+// The command line with all its commands.
 
-import { checkOperands, parseArguments } from './args.ts';
-import type { Arguments, Environment } from './args.ts';
-import type { Command } from './context.ts';
-import { describeError, exitCodeOf, UsageError } from './errors.ts';
-import { EXIT_USAGE } from './exit-codes.ts';
-import { Output } from './output.ts';
-import type { CommandName } from './spec.ts';
+import type { Environment } from './args.ts';
+import { type Loaders, runWords } from './dispatch.ts';
 
-const loaders: Readonly<Record<CommandName, () => Promise<{ command: Command }>>> = {
+const loaders: Required<Loaders> = {
   run: () => import('./commands/run.ts'),
   build: () => import('./commands/build.ts'),
   boot: () => import('./commands/boot.ts'),
@@ -22,66 +14,7 @@ const loaders: Readonly<Record<CommandName, () => Promise<{ command: Command }>>
   completion: () => import('./commands/completion.ts'),
 };
 
-/** One sentence on stderr and one on what to do about it, or both as JSON. */
-function showError(error: unknown, output: Output): number {
-  const description = describeError(error);
-  if (output.json) {
-    output.complain(JSON.stringify(description));
-    return exitCodeOf(description);
-  }
-  const end = /[.!?]$/.test(description.message) ? '' : '.';
-  output.complain(`${output.paint('red', 'catavmm:', 2)} ${description.message}${end}`);
-  if (description.hint !== '') {
-    output.complain(`  ${output.paint('cyan', 'hint:', 2)} ${description.hint}`);
-  }
-  const internal = description.code === 'CATAVMM_INTERNAL' && error instanceof Error;
-  if (internal && error.stack !== undefined) output.complain(error.stack);
-  return exitCodeOf(description);
-}
-
-/** Errors of the parser come before `--json` is known: it is looked for among the first words. */
-function guessOutput(words: readonly string[], env: Environment): Output {
-  const end = words.indexOf('--');
-  const ours = end < 0 ? words : words.slice(0, end);
-  return new Output({
-    json: ours.includes('--json'), quiet: false, noColor: ours.includes('--no-color'), env,
-  });
-}
-
-async function dispatch(args: Arguments, output: Output, env: Environment): Promise<number> {
-  if (args.has('help')) {
-    const { showHelp } = await import('./help.ts');
-    return showHelp(args.command, output);
-  }
-  if (args.has('version')) {
-    const { showVersion } = await import('./show-version.ts');
-    return showVersion(output);
-  }
-  if (args.command === undefined) {
-    const { showHelp } = await import('./help.ts');
-    showHelp(undefined, output, 2);
-    return EXIT_USAGE;
-  }
-  checkOperands(args);
-  const { command } = await loaders[args.command]();
-  return await command({ args, output, env });
-}
-
-/**
- * Runs a command line.
- * @param words what follows the program's name
- * @returns the exit code; everything is written when the promise resolves
- */
-export async function runCli(words: readonly string[], env: Environment): Promise<number> {
-  let output = guessOutput(words, env);
-  try {
-    const args = parseArguments(words, env);
-    output = new Output({
-      json: args.has('json'), quiet: args.has('quiet'), noColor: args.has('no-color'), env,
-    });
-    return await dispatch(args, output, env);
-  } catch (error) {
-    const code = showError(error, output);
-    return error instanceof UsageError ? EXIT_USAGE : code;
-  }
+/** Runs a command line. Takes what follows the program's name, returns the exit code. */
+export function runCli(words: readonly string[], env: Environment): Promise<number> {
+  return runWords(words, env, loaders);
 }

@@ -1,9 +1,8 @@
 // Writing to stdout and stderr: synchronous, so that nothing is lost when the process ends, and
 // in order with what a guest writes to the same descriptors.
 
-import { writeSync } from 'node:fs';
+import { fstatSync, writeSync } from 'node:fs';
 import process from 'node:process';
-import { isatty } from 'node:tty';
 import type { Environment } from './args.ts';
 import { CommandError } from './errors.ts';
 import { EXIT_PIPE } from './exit-codes.ts';
@@ -90,7 +89,9 @@ export class Output {
   }
 
   isTerminal(stream: 1 | 2): boolean {
-    return isatty(stream);
+    // Loading node:tty costs milliseconds: only where there can be a terminal.
+    return fstatSync(stream).isCharacterDevice() &&
+      process.getBuiltinModule('node:tty').isatty(stream);
   }
 
   /** The text in a colour, where `stream` shows colours. */

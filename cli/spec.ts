@@ -82,7 +82,7 @@ const programFlags: readonly FlagSpec[] = [
   },
   {
     name: 'volume', short: 'v', value: 'SRC:DST[:ro]', repeat: true,
-    help: 'show SRC as DST; what the guest writes there stays in the sandbox',
+    help: 'show SRC as DST; writes there stay in the sandbox, or fail with :ro',
   },
   memory,
   timeout,

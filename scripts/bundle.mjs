@@ -4,9 +4,9 @@
 //   dist/cli/main.cjs                 the command (scripts/cli-main.cjs)
 //   dist/cli/main.js                  the same for those who want an ES module
 //   dist/cli/bundle-<digest>/
-//     catavmm.cjs                     for Bun and Node, one file
-//     catavmm.cjs.jsc                 Bun's bytecode of it (this Bun only; others compile)
-//     catavmm.cjs.<V8>.cache          V8's code cache of it (this Node only; others compile)
+//     catavmm.cjs, boot.cjs           for Bun and Node, one file each; boot.cjs can only boot
+//     *.cjs.jsc                       Bun's bytecode of them (this Bun only; others compile)
+//     *.cjs.<V8>.cache                V8's code cache of them (this Node only; others compile)
 //     catavmm.mjs, chunk-*.mjs        for Deno, which caches ES modules itself
 //     LICENSES.txt                    of the packages that are inside
 //
@@ -32,15 +32,17 @@ function run(command, args, options = {}) {
   throw new Error(`${args.slice(0, 2).join(' ')} failed\n${result.stdout}${result.stderr}`);
 }
 
-/** Bundles cli/cli.ts for CommonJS with bytecode, and for ES modules with lazy chunks. */
+/** Bundles the command line for CommonJS with bytecode, and for ES modules with lazy chunks. */
 function runBundler(bun, directory) {
-  const common = ['build', 'cli/cli.ts', '--outdir', directory, '--external', 'koffi',
-    '--minify-whitespace', '--minify-syntax'];
+  const common = ['--outdir', directory, '--external', 'koffi', '--minify-whitespace',
+    '--minify-syntax'];
   // Without the definition, import.meta.url would be the path of the source on this machine.
-  run(bun, [...common, '--target=bun', '--format=cjs', '--bytecode', '--entry-naming',
-    'catavmm.cjs', '--define', 'import.meta.url=module.filename']);
-  run(bun, [...common, '--target=node', '--format=esm', '--splitting', '--entry-naming',
-    'catavmm.mjs', '--chunk-naming', 'chunk-[hash].mjs']);
+  const cjs = ['--target=bun', '--format=cjs', '--bytecode',
+    '--define', 'import.meta.url=module.filename'];
+  run(bun, ['build', 'cli/cli.ts', ...common, ...cjs, '--entry-naming', 'catavmm.cjs']);
+  run(bun, ['scripts/bundle-boot.mjs', directory]);
+  run(bun, ['build', 'cli/cli.ts', ...common, '--target=node', '--format=esm', '--splitting',
+    '--entry-naming', 'catavmm.mjs', '--chunk-naming', 'chunk-[hash].mjs']);
 }
 
 function writeLicenses(directory) {
@@ -60,18 +62,19 @@ function buildSample(directory) {
   return result.status === 0 ? image : undefined;
 }
 
-/** Writes the code cache for this Node: what a boot compiles, or what finding no image does. */
-function writeCodeCache(bundleDirectory) {
-  const bundle = join(bundleDirectory, 'catavmm.cjs');
-  const cache = `${bundle}.${process.versions.v8}.cache`;
-  if (existsSync(cache)) return;
+/** Writes code caches for this Node: what a boot compiles, or what finding no image does. */
+function writeCodeCaches(bundleDirectory) {
   const directory = mkdtempSync(join(tmpdir(), 'catavmm-warm-'));
   try {
     const script = join(root, 'scripts/make-code-cache.cjs');
     const image = buildSample(directory) ?? join(directory, 'no-image.cfi');
-    const args = [script, bundle, cache, 'boot', image];
-    spawnSync(process.execPath, args, { cwd: directory, input: 'Ada\n', timeout: 60_000 });
-    if (!existsSync(cache)) console.log('No code cache: starts on Node take 10 ms longer.');
+    for (const name of ['catavmm.cjs', 'boot.cjs']) {
+      const bundle = join(bundleDirectory, name);
+      const cache = `${bundle}.${process.versions.v8}.cache`;
+      const args = [script, bundle, cache, 'boot', image];
+      spawnSync(process.execPath, args, { cwd: directory, input: 'Ada\n', timeout: 60_000 });
+      if (!existsSync(cache)) console.log('No code cache: starts on Node take 10 ms longer.');
+    }
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
@@ -91,12 +94,15 @@ export function bundleCommand(bun) {
     runBundler(bun, temporary);
     writeLicenses(temporary);
     const code = readFileSync(join(temporary, 'catavmm.cjs'), 'utf8');
-    if (code.includes(root)) throw new Error('the bundle contains a path of this machine');
+    const boot = readFileSync(join(temporary, 'boot.cjs'), 'utf8');
     const esm = readFileSync(join(temporary, 'catavmm.mjs'));
-    const digest = createHash('sha256').update(code).update(esm).digest('hex').slice(0, 12);
+    if ((code + boot).includes(root)) throw new Error('the bundle contains a path of this machine');
+    const hash = createHash('sha256').update(code).update(boot).update(esm);
+    const digest = hash.digest('hex').slice(0, 12);
     const name = `bundle-${digest}`;
     const directory = join(cliDirectory, name);
-    if (!existsSync(directory)) {
+    const isNew = !existsSync(directory);
+    if (isNew) {
       cpSync(temporary, `${directory}.${process.pid}`, { recursive: true });
       chmodSync(`${directory}.${process.pid}`, 0o755);
       renameSync(`${directory}.${process.pid}`, directory);
@@ -104,7 +110,9 @@ export function bundleCommand(bun) {
     const loader = readFileSync(join(root, 'scripts/cli-main.cjs'), 'utf8');
     replaceFile(join(cliDirectory, 'main.cjs'), loader.replace('BUNDLE_DIRECTORY', name));
     replaceFile(join(cliDirectory, 'main.js'), readFileSync(join(root, 'scripts/cli-main.js')));
-    writeCodeCache(directory);
+    if (isNew || !existsSync(join(directory, `boot.cjs.${process.versions.v8}.cache`))) {
+      writeCodeCaches(directory);
+    }
     for (const other of readdirSync(cliDirectory)) {
       if (!other.startsWith('bundle-') || other === name) continue;
       rmSync(join(cliDirectory, other), { recursive: true });

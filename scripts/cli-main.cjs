@@ -2,6 +2,7 @@
 // Starts the command `catavmm` from its bundle, as fast as each runtime can:
 // Bun finds bytecode next to the bundle, Node gets V8's code cache if it fits this version (it is
 // refused, not wrong, if it does not), Deno keeps its own cache of ES modules.
+// A boot that is not traced has a bundle of its own, half the size.
 // The build copies this file to dist/cli/main.cjs and fills in the bundle's directory. It is
 // CommonJS, for on Node an ES module as entry costs 8 ms more.
 
@@ -9,10 +10,15 @@
 
 const directory = `${__dirname}/BUNDLE_DIRECTORY`;
 
+/** Words that boot.cjs has no code for. */
+const isFull = (word) => /^--(strace|verify|version|help)|^-[a-zA-Z]*[hV]/.test(word);
+const words = process.argv.slice(2);
+const name = words[0] === 'boot' && !words.some(isFull) ? 'boot.cjs' : 'catavmm.cjs';
+
 function loadOnNode() {
   const { readFileSync } = require('node:fs');
   const { Script, constants } = require('node:vm');
-  const filename = `${directory}/catavmm.cjs`;
+  const filename = `${directory}/${name}`;
   let cachedData;
   try {
     cachedData = readFileSync(`${filename}.${process.versions.v8}.cache`);
@@ -28,14 +34,14 @@ function loadOnNode() {
 }
 
 function load() {
-  if (process.versions.bun) return require(`${directory}/catavmm.cjs`);
+  if (process.versions.bun) return require(`${directory}/${name}`);
   if (process.versions.deno) return import(`${directory}/catavmm.mjs`);
   return loadOnNode();
 }
 
 async function main() {
   const { runCli } = await load();
-  process.exit(await runCli(process.argv.slice(2), process.env));
+  process.exit(await runCli(words, process.env));
 }
 
 main();

@@ -6,6 +6,8 @@ export type CatavmmErrorCode =
   | 'CATAVMM_NOT_EXECUTABLE'
   | 'CATAVMM_OPTION'
   | 'CATAVMM_ENTRY_NOT_REACHED'
+  | 'CATAVMM_CLOSED'
+  | 'CATAVMM_TEMPLATE_DENIED'
   | 'CATAVMM_INTERNAL';
 
 const BRAND: symbol = Symbol.for('catavmm.CatavmmError');

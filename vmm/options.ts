@@ -11,7 +11,7 @@ export type StdinSource =
 /** Where a guest's stdout or stderr goes: this process's own, a stream to read, or nowhere. */
 export type OutputTarget = 'inherit' | 'piped' | 'null';
 
-/** A host directory or file shown to the guest. Writes stay in the sandbox, or are refused (`ro`). */
+/** A host directory or file that the guest sees. Writes stay in the sandbox, or fail (`ro`). */
 export interface Volume {
   source: string;
   target: string;
@@ -74,6 +74,11 @@ export interface BootOptions extends SandboxOptions {
   rootfs?: string;
   /** Check the frames' digest too before the boot. */
   verify?: boolean;
+  /**
+   * Who may be given the machine of this sandbox, wiped, when it has ended: sandboxes of the same
+   * tenant. Unless given, those of the same image or template.
+   */
+  tenant?: string;
 }
 
 /** How a guest ended. */
@@ -96,14 +101,20 @@ export interface BootReport {
   endUs: number;
   exits: number;
   faults: number;
+  /** Host files opened while the guest ran: on the path of its requests. */
   opens: number;
+  /** Host files it used that had been reconnected beforehand. */
+  opensBeforehand: number;
   phases: Record<string, number>;
 }
+
+/** What a sandbox starts from: a file, an image that is open, or a template. */
+export type BootMode = 'cold' | 'warm' | 'fork';
 
 /** `--report FILE`. */
 export interface Report {
   runtime: string;
-  mode: 'run' | 'cold';
+  mode: BootMode | 'run';
   image: string | null;
   boots: BootReport[];
 }

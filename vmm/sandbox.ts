@@ -1,13 +1,15 @@
 // The public object: a program running in its own virtual machine.
 import { SIGKILL } from './abi/signal.ts';
 import { signalNumber } from './abi/signal-names.ts';
-import { buildImage } from './boot/build.ts';
-import { launchImage, launchProgram } from './boot/launch.ts';
-import { beginPhases } from './boot/phases.ts';
+import { closeInstance, type Instance } from './boot/instance.ts';
+import { openImage } from './boot/image-open.ts';
+import { launchProgram } from './boot/launch.ts';
+import { beginPhases, type Phases } from './boot/phases.ts';
+import { emptySnapshot, makeTemplate, type TemplateState } from './boot/template.ts';
 import { Session } from './boot/session.ts';
-import { type Stdio, wireStdio } from './boot/stdio-wiring.ts';
-import { traceCalls } from './boot/strace-hook.ts';
-import { recordWriteSet } from './boot/write-sets.ts';
+import { closedStream, type Stdio, wireStdio } from './boot/stdio-wiring.ts';
+import type { Snapshot } from './boot/snapshot.ts';
+import { type StartOptions, startSnapshot } from './boot/start-snapshot.ts';
 import { prepareBoot } from './boot/prepare.ts';
 import { CatavmmError } from './errors.ts';
 import type {
@@ -28,17 +30,20 @@ export interface Output extends Status {
  * const { code, stdout } = await sandbox.output();
  */
 export class Sandbox {
-  /** What the guest prints; empty unless the option is 'piped'. */
-  readonly stdout: ReadableStream<Uint8Array>;
-  readonly stderr: ReadableStream<Uint8Array>;
   /** How the guest ended. Never rejects, but for `signal.reason` after an abort. */
   readonly status: Promise<Status>;
   readonly #session: Session;
+  readonly #origin: Snapshot;
+  /** Made when asked for: loading streams costs a process milliseconds. */
+  #stdout: ReadableStream<Uint8Array> | null;
+  #stderr: ReadableStream<Uint8Array> | null;
 
-  private constructor(session: Session, stdio: Stdio, options: SandboxOptions) {
+  /** @internal Use run(), boot(), FuncImage or Template. */
+  constructor(session: Session, stdio: Stdio, options: SandboxOptions, origin: Snapshot) {
     this.#session = session;
-    this.stdout = stdio.stdout;
-    this.stderr = stdio.stderr;
+    this.#origin = origin;
+    this.#stdout = stdio.stdout;
+    this.#stderr = stdio.stderr;
     this.status = session.status.then((status) => {
       stdio.finish();
       if (status.reason === 'aborted') throw options.signal?.reason;
@@ -47,14 +52,24 @@ export class Sandbox {
     this.status.catch(() => {});
   }
 
+  /** What the guest prints on stdout; empty unless the option is 'piped'. */
+  get stdout(): ReadableStream<Uint8Array> {
+    return this.#stdout ??= closedStream();
+  }
+
+  /** The same of stderr. */
+  get stderr(): ReadableStream<Uint8Array> {
+    return this.#stderr ??= closedStream();
+  }
+
   /** Runs a program from the beginning. @throws CatavmmError, HostError */
   static run(options: ProgramOptions): Promise<Sandbox> {
-    return Promise.resolve().then(() => {
+    return Promise.resolve().then(async () => {
       options.signal?.throwIfAborted();
       const phases = beginPhases();
       const stdio = wireStdio(options);
       const instance = launchProgram(options, stdio.console, phases);
-      traceCalls(instance, options.strace);
+      if (options.strace !== undefined) await traceCalls(instance, options.strace);
       const session = new Session(instance, phases, {
         mode: 'run',
         image: null,
@@ -62,7 +77,7 @@ export class Sandbox {
         signal: options.signal,
         onEnd: () => {},
       });
-      return new Sandbox(session, stdio, options);
+      return new Sandbox(session, stdio, options, emptySnapshot(instance, options));
     });
   }
 
@@ -73,22 +88,15 @@ export class Sandbox {
       // Loaded on demand: what a boot loads counts into every boot.
       if (options.verify === true) await (await import('./boot/verify.ts')).requireGoodImage(image);
       const phases = beginPhases();
-      const stdio = wireStdio(options);
-      const launched = launchImage(image, options, stdio.console, phases);
-      traceCalls(launched.instance, options.strace);
-      const session = new Session(launched.instance, phases, {
-        mode: 'cold',
-        image,
-        timeoutMs: options.timeoutMs,
-        signal: options.signal,
-        onEnd: (ended) => recordWriteSet(launched.image, ended),
-      });
-      return new Sandbox(session, stdio, options);
+      const snapshot = openImage(image);
+      phases.mark('open');
+      return startFrom(snapshot, { ...options, mode: 'cold', image }, phases);
     });
   }
 
   /** Runs a program to its func-entry point and saves it. @throws CatavmmError, HostError */
-  static build(options: BuildOptions): Promise<BuildResult> {
+  static async build(options: BuildOptions): Promise<BuildResult> {
+    const { buildImage } = await import('./boot/build.ts');
     return buildImage(options);
   }
 
@@ -119,15 +127,68 @@ export class Sandbox {
     return this.#session.report();
   }
 
-  /** Kills the guest if it still runs, and waits until everything it held is given back. Idempotent. */
+  /** The image that it was started from, or null. */
+  get image(): string | null {
+    return this.#session.report().image;
+  }
+
+  /**
+   * Starts another sandbox that goes on where this one is just now; this one goes on too. For more
+   * than a few forks of one place, make a Template. @throws CatavmmError, HostError
+   */
+  async fork(options: BootOptions = {}): Promise<Sandbox> {
+    const { Template } = await import('./template.ts');
+    const template = await Template.from(this, { pool: { low: 0, high: 0 } });
+    try {
+      const sandbox = await template.fork(options);
+      const close = (): void => { void template.close(); };
+      sandbox.status.then(close, close);
+      return sandbox;
+    } catch (error) {
+      await template.close();
+      throw error;
+    }
+  }
+
+  /** @internal Its state just now. @throws CatavmmError, HostError */
+  capture(): TemplateState {
+    return makeTemplate(this.#session.running(), this.#origin);
+  }
+
+  /**
+   * Kills the guest if it still runs, and waits until everything it held is given back. Idempotent.
+   */
   async close(): Promise<void> {
     this.#session.kill(SIGKILL);
     await this.#session.status;
+    await this.#session.closed;
   }
 
   /** For `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+}
+
+/** @internal Starts a sandbox of a snapshot. @throws ImageError, HostError */
+export async function startFrom(
+  snapshot: Snapshot, options: StartOptions, phases: Phases = beginPhases(),
+): Promise<Sandbox> {
+  options.signal?.throwIfAborted();
+  const stdio = wireStdio(options);
+  const { instance, start } = startSnapshot(snapshot, options, stdio.console, phases);
+  if (options.strace !== undefined) await traceCalls(instance, options.strace);
+  return new Sandbox(start(), stdio, options, snapshot);
+}
+
+/** --strace: loaded when it is asked for, because its tables of names are large. */
+async function traceCalls(instance: Instance, write: (line: string) => void): Promise<void> {
+  try {
+    const hook = await import('./boot/strace-hook.ts');
+    hook.traceCalls(instance, write);
+  } catch (error) {
+    closeInstance(instance);
+    throw error;
   }
 }
 

@@ -5,13 +5,13 @@
 //   kernel    a program in a real sandbox that calls getpid: the run loop, dispatch and handler too
 //
 // The three take turns; a value is the mean of one turn, some thousands of round trips.
+import { RawGuest } from '../../vmm/doctor/raw-guest.ts';
 import { Sandbox } from '../../vmm/sandbox.ts';
 import { buildCGuest, CGuest } from './c-guest.ts';
 import {
   type Collected, type Contender, pairs, type Sample, takeTurns, valuesOf,
 } from './harness.ts';
 import { ENVIRONMENT, writeGetpidLoop } from './programs.ts';
-import { RawGuest } from './raw-guest.ts';
 import {
   type BenchContext, type Experiment, type ExperimentResult, makeClaim, makeRow, type Row,
 } from './report.ts';

@@ -39,6 +39,9 @@ function listProgram({ header }: Inspection): string[][] {
     ['directory', printableBytes(program.cwd)],
     ['environment', program.env.map(printableBytes).join(' ')],
     ['rootfs', printable(rootfs.path) + (rootfs.selfContained ? ', self-contained' : '')],
+    ...(rootfs.volumes ?? []).map(({ source, target, readOnly }) => [
+      'volume', `${printable(source)} as ${printable(target)}${readOnly ? ', read-only' : ''}`,
+    ]),
     ['entry', entry.kind + line],
     ['memory', `${formatBytes(memory.limitBytes)} limit, ${formatCount(memory.frames)} frames ` +
       `(${formatCount(memory.hotFrames)} touched first), ${formatCount(memory.tables)} tables`],

@@ -97,6 +97,17 @@ export interface CfiRootfs {
   path: string;
   /** True if no file of it is needed. */
   selfContained: boolean;
+  /** At least one, where there are any; the guest kernel names them by their position. */
+  volumes?: CfiVolume[];
+}
+
+/** A directory or file of the host that the guest sees at a place of its tree. */
+export interface CfiVolume {
+  /** As it was when the image was built; at most 4096 bytes, as `target`. */
+  source: string;
+  /** An absolute path. */
+  target: string;
+  readOnly: boolean;
 }
 
 /** Byte strings as execve(2) gets them, without their NULs. */

@@ -10,7 +10,7 @@ export {
 export type {
   CfiClock, CfiContent, CfiCpu, CfiCpuBaseline, CfiCpuFeature, CfiCreator, CfiEntry, CfiEntryKind,
   CfiHeader, CfiIoEntry, CfiIoIdentity, CfiIoKind, CfiMemory, CfiObjects, CfiProgram, CfiRootfs,
-  CfiSection, CfiSectionKind, CfiSectionLimit, Sha256,
+  CfiSection, CfiSectionKind, CfiSectionLimit, CfiVolume, Sha256,
 } from './header.ts';
 export { listPadding } from './layout.ts';
 export type { CfiPadding, CfiPlace } from './layout.ts';

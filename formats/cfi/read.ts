@@ -47,8 +47,14 @@ export function cfiDigest(prologue: Uint8Array): Uint8Array {
 /**
  * Parses the header. `firstBytes` holds at least cfiHeaderBytes() of the file, if it is that
  * long; `fileBytes` is the size of the file as the system reports it. Throws CfiError.
+ * @param sha256 null when the caller knows that this very header was compared with its digest
+ *   before
  */
-export function parseCfi(firstBytes: Uint8Array, fileBytes: number, sha256: Sha256): CfiHeader {
+export function parseCfi(
+  firstBytes: Uint8Array,
+  fileBytes: number,
+  sha256: Sha256 | null,
+): CfiHeader {
   const prologue = parsePrologue(firstBytes);
   if (fileBytes < prologue.fileBytes) {
     throw new CfiError(
@@ -67,7 +73,8 @@ export function parseCfi(firstBytes: Uint8Array, fileBytes: number, sha256: Sha2
     throw new CfiError('truncated', `The func-image's header needs its first ${end} bytes.`);
   }
   const cbor = firstBytes.subarray(cfiPrologueBytes, end);
-  if (!isEqual(sha256([firstBytes.subarray(0, cfiDigestOff), cbor]), prologue.digest)) {
+  const digest = sha256?.([firstBytes.subarray(0, cfiDigestOff), cbor]) ?? prologue.digest;
+  if (!isEqual(digest, prologue.digest)) {
     throw new CfiError('digest', 'The func-image is damaged: its header does not have its digest.');
   }
   const header = checkHeader(decode(cbor, 'header', prologue.headerBytes));

@@ -12,6 +12,7 @@ import { cfiFileBytesEnd, cfiPageBytes, cfiSectionKinds, cfiSectionLimits } from
 import type {
   CfiClock, CfiCpu, CfiCpuFeature, CfiCreator, CfiEntry, CfiHeader, CfiIoEntry, CfiIoIdentity,
   CfiMemory, CfiObjects, CfiProgram, CfiRootfs, CfiSection, CfiSectionKind,
+  CfiVolume,
 } from './header.ts';
 
 const u32: Check<number> = uint(2 ** 32 - 1);
@@ -21,6 +22,7 @@ const pathBytesMax = 4096;
 /** Linux: MAX_ARG_STRLEN, without the NUL. */
 const argBytesMax: number = 32 * 4096 - 1;
 const argCountMax = 100_000;
+const volumeCountMax = 63;
 const xsaveBytesMax: number = 1 << 16;
 const fdEnd: number = 1 << 30;
 
@@ -36,19 +38,29 @@ const cpuid = map<CfiCpuFeature>(
   {},
 );
 
+const volume = map<CfiVolume>(
+  { source: text(pathBytesMax), target: text(pathBytesMax), readOnly: bool() },
+  {},
+);
+
 const header = map<CfiHeader>({
   kernelAbi: u32,
   kernelSchema: digest,
   sections: list(section, cfiSectionKinds.length, cfiSectionKinds.length),
   objects: map<CfiObjects>({ root: u32, count: uint(2 ** 32 - 1, 1), preferredBase: u32 }, {}),
-  memory: map<CfiMemory>({ limitBytes: safe, frames: u32, hotFrames: u32, writeFrames: u32, tables: u32 }, {}),
+  memory: map<CfiMemory>({
+    limitBytes: safe, frames: u32, hotFrames: u32, writeFrames: u32, tables: u32,
+  }, {}),
   cpu: map<CfiCpu>({
     baseline: oneOf(['v2', 'v3', 'v4', 'host']),
     xcr0: wide(),
     xsaveBytes: uint(xsaveBytesMax),
     features: list(cpuid, 1024),
   }, {}),
-  rootfs: map<CfiRootfs>({ path: text(pathBytesMax), selfContained: bool() }, {}),
+  rootfs: map<CfiRootfs>(
+    { path: text(pathBytesMax), selfContained: bool() },
+    { volumes: list(volume, volumeCountMax, 1) },
+  ),
   program: map<CfiProgram>({
     argv: list(cString(argBytesMax), argCountMax, 1),
     env: list(cString(argBytesMax), argCountMax),

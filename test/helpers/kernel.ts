@@ -271,6 +271,7 @@ function assemble(options: TestKernelOptions, ports: Ports): Kernel {
     vfs: new VfsCache(),
     counters: {} as Kernel['counters'],
     current: null,
+    isTrial: false,
   };
 }
 

@@ -1,4 +1,5 @@
-// C programs, static and dynamic, against the host's kernel: fixtures/c/*.c print what calls return.
+// C programs, static and dynamic, against the host's kernel: fixtures/c/*.c print what calls
+// return.
 
 import { assert, kvmMissing, needs, suite } from '../harness.ts';
 import { compileFixture, compilerMissing, fixturePath } from './compile.ts';
@@ -18,7 +19,11 @@ const both: readonly Variant[] = ['static', 'dynamic'];
 
 /** Programs that look at clocks get another chance on a busy machine. */
 const rows: readonly Row[] = [
-  { name: 'hello-libc', args: ['a', 'b c', '', 'é'], variants: ['static', 'dynamic', 'static-pie'] },
+  {
+    name: 'hello-libc',
+    args: ['a', 'b c', '', 'é'],
+    variants: ['static', 'dynamic', 'static-pie'],
+  },
   { name: 'files', variants: both },
   { name: 'map-file', variants: both },
   { name: 'memory', variants: ['static', 'dynamic', 'static-pie'] },

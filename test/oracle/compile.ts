@@ -1,5 +1,5 @@
-// Compiles the C fixtures, once for all runtimes and runs: fixtures/build/<name>-<variant>-<digest>/
-// holds the program, the digest covers sources, flags and compiler.
+// Compiles the C fixtures, once for all runtimes and runs: the program lies in
+// fixtures/build/<name>-<variant>-<digest>/, the digest covers sources, flags and compiler.
 //
 // Invariant: a program appears at its place complete (rename), for two test processes may want the
 // same one at the same time.

@@ -1,5 +1,6 @@
-// How programs end: exit codes, signals, faults of all kinds (fixtures/c/ends.c, hostile.c). A fault
-// that a program makes on purpose ends it by the signal Linux sends, and leaves the VMM alone.
+// How programs end: exit codes, signals, faults of all kinds (fixtures/c/ends.c, hostile.c).
+// A fault that a program makes on purpose ends it by the signal Linux sends, and leaves the VMM
+// alone.
 
 import { assert, kvmMissing, needs, suite } from '../harness.ts';
 import { compileFixture, compilerMissing } from './compile.ts';

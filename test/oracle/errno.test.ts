@@ -1,4 +1,5 @@
-// The errno of some 2,500 calls with bad arguments (fixtures/c/errno.c), natively and in the sandbox.
+// The errno of some 2,500 calls with bad arguments (fixtures/c/errno.c), natively and in the
+// sandbox.
 
 import { assert, kvmMissing, needs, suite } from '../harness.ts';
 import { compileFixture, compilerMissing } from './compile.ts';

@@ -1,7 +1,8 @@
-// Func-images that lie: sections with other bytes but right digests, headers that say what is not so.
+// Func-images that lie: sections with other bytes but right digests, headers that say what is not
+// so.
 //
-// A boot checks digests, so a flipped byte is found at once. Whoever makes an image can also make its
-// digests; these helpers do, to reach the checks behind them.
+// A boot checks digests, so a flipped byte is found at once. Whoever makes an image can also make
+// its digests; these helpers do, to reach the checks behind them.
 
 import { createHash } from 'node:crypto';
 import { encodeCbor } from '../../formats/cbor.ts';

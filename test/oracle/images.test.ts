@@ -178,6 +178,18 @@ testBoth('an image built after training goes on where the training ended', () =>
   });
 });
 
+testBoth('training goes past an explicit entry, to where the next request is waited for', () => {
+  withScratch((folder) => {
+    const argv = [compileFixture('entry', 'static')];
+    const requests = join(folder, 'requests');
+    writeFileSync(requests, 'one\ntwo\n');
+    const flags = ['--entry', 'explicit', '--train', '2', '--train-input', requests];
+    const image = buildImage(folder, 'a.cfi', { argv, flags });
+    const native = nativeTail(argv, 'two\nthree\n', folder, 'woken with 42\n');
+    assertBoot(image, 'three\n', { ...native, stdout: native.stdout.replace(/^two: .*\n/, '') });
+  });
+});
+
 testBoth('a failed build leaves the good image in place', () => {
   withScratch((folder) => {
     const argv = [fixturePath('hello/hello')];

@@ -55,7 +55,8 @@ const applets: readonly (readonly [command: string, stdin?: string])[] = [
   ['diff lines.txt other.txt'], ['od -A x -t x1z -N 64 random.bin'],
   ['dd if=random.bin bs=1000 skip=3 count=2'], ['expr 6 * 7'], ['expr 1 / 0'], ['seq 5'],
   ['seq -w 8 2 14'], ['tee copy', 'tee input\n'], ['date -u -d @0'], ['find dir -type f'],
-  ['find . -name *.txt -size +1k'], ['tar -c -f - empty'], ['ls dir'], ['cat dir/one - dir/two', 'x\n'],
+  ['find . -name *.txt -size +1k'], ['tar -c -f - empty'], ['ls dir'],
+  ['cat dir/one - dir/two', 'x\n'],
   ['basename /a/b/c.txt .txt'], ['dirname /a/b/c'], ['env -i A=1 B=2'], ['printf %s-%05d\\n x 42'],
   ['true'], ['false'], ['test -d dir'], ['test 1 -gt 2'], ['sleep 0.01'], ['nl dir/one'],
   ['cat missing'], ['rm missing'], ['mkdir new'], ['cp lines.txt copy'], ['mv dir moved'],
@@ -116,11 +117,13 @@ const coreutils: readonly (readonly [command: string, stdin?: string])[] = apple
 
 /** In the host's own programs also what looks at many attributes. */
 const more: readonly (readonly [command: string, stdin?: string])[] = [
-  ['ls -lan --time-style=+%s lines.txt dir/one script.sh'], ['ls -1 /usr/lib/os-release /etc/passwd'],
+  ['ls -lan --time-style=+%s lines.txt dir/one script.sh'],
+  ['ls -1 /usr/lib/os-release /etc/passwd'],
   ['ls -R dir'], ['stat -c %a%u%g%h%s%F dir/one'], ['readlink -f dir/../dir/sub'], ['pwd -P'],
   ['uname -s -m'], ['id -u'], ['nproc --all --ignore=100'], ['factor 1234567890123'],
   ['split -l 700 lines.txt part-'], ['shuf -n 0 lines.txt'], ['numfmt --to=iec 123456789'],
-  ['timeout --version'], ['sha512sum random.bin'], ['truncate -s 100 empty'], ['du -a -b --apparent-size dir/one'],
+  ['timeout --version'], ['sha512sum random.bin'], ['truncate -s 100 empty'],
+  ['du -a -b --apparent-size dir/one'],
   ['realpath --relative-to=/usr dir'], ['mktemp -u -p . fixed'], ['sync'], ['tac dir/one'],
 ];
 

@@ -101,7 +101,7 @@ export function struct<F extends Record<string, Codec<number> | Codec<bigint>>>(
     if (key === 'name' || key === 'bytes') throw new Error(`struct ${name}: reserved field ${key}`);
     offset = Math.ceil(offset / type.align) * type.align;
     largest = Math.max(largest, type.align);
-    layout[key] = fieldAt(offset, type);
+    layout[key] = new PlacedField(offset, type);
     offset += type.bytes;
   }
   const total = Math.ceil(offset / largest) * largest;
@@ -109,13 +109,25 @@ export function struct<F extends Record<string, Codec<number> | Codec<bigint>>>(
   return layout as Layout<NumberKeys<F>, BigKeys<F>>;
 }
 
-function fieldAt(offset: number, type: Codec<unknown>): Field<unknown> {
-  return {
-    offset,
-    bytes: type.bytes,
-    get: (view, base) => type.read(view, base + offset),
-    set: (view, base, value) => type.write(view, base + offset, value),
-  };
+/** One class for all fields: a few hundred are made while a process starts. */
+class PlacedField<T> implements Field<T> {
+  readonly offset: number;
+  readonly bytes: number;
+  readonly #type: Codec<T>;
+
+  constructor(offset: number, type: Codec<T>) {
+    this.offset = offset;
+    this.bytes = type.bytes;
+    this.#type = type;
+  }
+
+  get(view: DataView, base: number): T {
+    return this.#type.read(view, base + this.offset);
+  }
+
+  set(view: DataView, base: number, value: T): void {
+    this.#type.write(view, base + this.offset, value);
+  }
 }
 
 type KeysOf<F, T> = { [K in keyof F & string]: F[K] extends Codec<T> ? K : never };

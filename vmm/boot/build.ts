@@ -1,7 +1,7 @@
-// Func-image compilation (paper, section 5): run the program to its func-entry point, train it if asked,
-// quiesce, take a checkpoint, write it.
+// Func-image compilation (paper, section 5): run the program to its func-entry point, train it if
+// asked, quiesce, take a checkpoint, write it.
 import * as fs from 'node:fs';
-import type { CfiCpuFeature, CfiIoEntry } from '../../formats/cfi/header.ts';
+import type { CfiCpuFeature, CfiIoEntry, CfiRootfs } from '../../formats/cfi/header.ts';
 import type { BuildOptions, BuildResult } from '../options.ts';
 import { CatavmmError } from '../errors.ts';
 import { VERSION } from '../version.ts';
@@ -9,6 +9,7 @@ import { KERNEL_ABI } from '../kernel/state/kinds.ts';
 import { realtime } from '../kernel/time/clock.ts';
 import { openFilesForImage } from '../kernel/vfs/image-files.ts';
 import { pinForSelfContained, pruneUnpinned } from '../kernel/vfs/prune.ts';
+import { pinToFirstCpu } from '../host/affinity.ts';
 import { monotonicNs } from '../host/clock.ts';
 import { XSAVE_BYTES } from '../machine/fpu.ts';
 import { type Checkpoint, takeCheckpoint } from './checkpoint.ts';
@@ -23,6 +24,7 @@ import { launchProgram, toBytes } from './launch.ts';
 import { beginPhases } from './phases.ts';
 import { closeZygote, makeZygote } from './zygote.ts';
 import { profileImage } from './profile.ts';
+import { checkVolumes } from './volumes.ts';
 import { parseMemory } from '../memory-size.ts';
 import { processOf } from '../kernel/kernel.ts';
 import { writeFd } from '../host/stdio.ts';
@@ -31,8 +33,20 @@ const DEFAULT_TIMEOUT_MS = 120_000;
 const NEWLINE = 0x0a;
 const PROBE_BYTES = 4 * 1024 * 1024;
 
-/** Builds an image. @throws CatavmmError when the entry is not reached, HostError, file system errors */
+/**
+ * Builds an image.
+ * @throws CatavmmError when the entry is not reached, HostError, file system errors
+ */
 export async function buildImage(options: BuildOptions): Promise<BuildResult> {
+  const unpin = options.deterministic === true ? pinToFirstCpu() : () => undefined;
+  try {
+    return await buildOnCpu(options);
+  } finally {
+    unpin();
+  }
+}
+
+async function buildOnCpu(options: BuildOptions): Promise<BuildResult> {
   const phases = beginPhases();
   const console = new QueueConsole(outputSink(options));
   const instance = launchProgram(options, console, phases);
@@ -94,7 +108,8 @@ async function runToEntry(
   throw new CatavmmError(
     'CATAVMM_ENTRY_NOT_REACHED',
     `The program ${why}.`,
-    'Choose the point with --entry (listen, stdin, line=TEXT), or call catavmm_entry() in the program.',
+    'Choose the point with --entry (listen, stdin, line=TEXT), ' +
+      'or call catavmm_entry() in the program.',
   );
 }
 
@@ -156,6 +171,15 @@ function featuresFor(options: BuildOptions): CfiCpuFeature[] {
   }
 }
 
+function describeRootfs(options: BuildOptions): CfiRootfs {
+  const volumes = checkVolumes(options.volumes ?? []);
+  return {
+    path: options.rootfs ?? '/',
+    selfContained: options.selfContained === true,
+    ...(volumes.length === 0 ? {} : { volumes }),
+  };
+}
+
 function describe(
   instance: Instance,
   options: BuildOptions,
@@ -174,7 +198,7 @@ function describe(
       xsaveBytes: XSAVE_BYTES,
       features: featuresFor(options),
     },
-    rootfs: { path: options.rootfs ?? '/', selfContained: options.selfContained === true },
+    rootfs: describeRootfs(options),
     program: {
       argv: options.command.map(toBytes),
       env: Object.entries(options.env ?? {}).map(([key, value]) => toBytes(`${key}=${value}`)),

@@ -1,6 +1,6 @@
 // A checkpoint of a quiesced sandbox, in memory: the sections of a func-image (paper, 3.2; design:
-// image layout). Works on tables and frame ids in the state memory; frames are named, not copied, and
-// stream out later in their new order.
+// image layout). Works on tables and frame ids in the state memory; frames are named, not copied,
+// and stream out later in their new order.
 import type { Kernel } from '../kernel/kernel.ts';
 import { processOf } from '../kernel/kernel.ts';
 import { Inode, type Mm } from '../kernel/records/index.ts';
@@ -33,7 +33,7 @@ export interface Checkpoint {
   preferredBase: number;
   tables: Uint8Array;
   tableCount: number;
-  /** Combined indexes (bank i: i, base i: bankFrames + i) of the frames, in image order. */
+  /** Combined indexes (bank i: i, base i: bankFrames + i) of the saved frames, in image order. */
   frameOrder: Uint32Array;
   /** How many of the first frames were touched in the profiled run, in that order. */
   hotFrames: number;
@@ -58,20 +58,25 @@ interface Work {
   layout: Layout;
   window: TableWindow;
   frames: number;
+  /** Place of the first frame that is saved: behind the layers that stay as they are. */
+  firstOwn: number;
   marks: Region;
   map: Region;
   page: Region;
 }
 
 /**
- * Takes a checkpoint. Preconditions: no thread is on the vCPU (Runner.parkThread), all are blocked or
- * at a system call boundary. The sandbox may go on afterwards.
+ * Takes a checkpoint. Preconditions: no thread is on the vCPU (Runner.parkThread), all are blocked
+ * or at a system call boundary. The sandbox may go on afterwards.
+ * @param keepsBase save only frames that are not base frames: a layer over those
  */
-export function takeCheckpoint(k: Kernel, hot: HotFrames = NOTHING_HOT): Checkpoint {
+export function takeCheckpoint(
+  k: Kernel, hot: HotFrames = NOTHING_HOT, keepsBase: boolean = false,
+): Checkpoint {
   const mm = processOf(k).mm;
   if (mm === null) throw new Error('the sandbox has no program');
   k.root.savedMonotonicNs = nowNs(k);
-  const work = beginWork(k, mm);
+  const work = beginWork(k, mm, keepsBase);
   try {
     markFrames(work);
     dropZeroFrames(work);
@@ -86,7 +91,7 @@ export function takeCheckpoint(k: Kernel, hot: HotFrames = NOTHING_HOT): Checkpo
       preferredBase: k.arena.region.address,
       tables: tables.bytes,
       tableCount: tables.count,
-      frameOrder: invertMap(work, counts.total),
+      frameOrder: invertMap(work, counts.own),
       hotFrames: counts.hot,
       writeFrames: counts.written,
       readFrame: (combined, target) => readFrame(k, combined, target),
@@ -97,7 +102,7 @@ export function takeCheckpoint(k: Kernel, hot: HotFrames = NOTHING_HOT): Checkpo
   }
 }
 
-function beginWork(k: Kernel, mm: Mm): Work {
+function beginWork(k: Kernel, mm: Mm, keepsBase: boolean): Work {
   const { frames: f, tables: t } = k.ports;
   const frames = f.bankFrames + f.baseFrames;
   const window = {
@@ -113,6 +118,7 @@ function beginWork(k: Kernel, mm: Mm): Work {
   u32.fill(notNumbered, map.address >> 2, (map.address >> 2) + frames);
   return {
     k, mm, window, frames, map,
+    firstOwn: keepsBase ? window.baseFrames : 0,
     layout: createLayout(memory),
     marks: takeRegion(frames),
     page: takeRegion(PAGE_BYTES),
@@ -181,7 +187,8 @@ function markFrame(work: Work, id: number, mark: number): void {
 function dropZeroFrames(work: Work): void {
   const { k, marks, map, page, layout } = work;
   const bytes = u8.subarray(page.address, page.address + PAGE_BYTES);
-  for (let combined = 0; combined < work.frames; combined++) {
+  const end = work.firstOwn > 0 ? work.window.bankFrames : work.frames;
+  for (let combined = 0; combined < end; combined++) {
     const mark = u8[marks.address + combined] as number;
     if (mark === 0 || (mark & (markShared | MARK_KEEP | MARK_CACHED)) !== 0) continue;
     readFrame(k, combined, bytes);
@@ -193,14 +200,17 @@ function dropZeroFrames(work: Work): void {
 function numberFrames(
   work: Work,
   hot: HotFrames,
-): { total: number; hot: number; written: number } {
-  const { layout, window, mm, marks, map } = work;
-  const written = numberListed(work, hot.written, 0);
-  const hotCount = numberListed(work, hot.read, written);
-  let next = hotCount;
+): { own: number; hot: number; written: number } {
+  const { layout, window, mm, marks, map, firstOwn } = work;
+  // Frames of layers below keep their places.
+  const base = (map.address >> 2) + window.bankFrames;
+  for (let index = 0; index < firstOwn; index++) u32[base + index] = index;
+  const written = numberListed(work, hot.written, firstOwn);
+  const hotEnd = numberListed(work, hot.read, written);
+  let next = hotEnd;
   next = must(work, layout.number(window, mm.rootTable, marks.address, map.address, next, 0, 0));
   next = must(work, layout.numberRest(work.frames, marks.address, map.address, next));
-  return { total: next, hot: hotCount, written };
+  return { own: next - firstOwn, hot: hotEnd - firstOwn, written: written - firstOwn };
 }
 
 /** Numbers the listed frames that are live and not numbered yet; returns the next number. */
@@ -234,8 +244,8 @@ function packTables(work: Work, hotFrames: number): { bytes: Uint8Array; count: 
 
 /**
  * Takes hot pages of private file mappings out of the page cache's hands in the packed tables: the
- * frame stays named by both, and being a base frame it can never change, but a boot may pre-copy the
- * page like any other private one.
+ * frame stays named by both, and being a base frame it can never change, but a boot may pre-copy
+ * the page like any other private one.
  */
 function unshareHotPages(work: Work, tables: number, hotFrames: number): void {
   const { mm } = work;
@@ -244,7 +254,8 @@ function unshareHotPages(work: Work, tables: number, hotFrames: number): void {
     if (vma === null || vma.inode === null || (vma.flags & MAP_SHARED) !== 0) continue;
     for (let gva = vma.start; gva < vma.end; gva += PAGE_BYTES) {
       const leaf = findImageLeaf(tables, gva / PAGE_BYTES);
-      if (leaf === 0 || pfnAt(leaf) - BASE_GPA / PAGE_BYTES >= hotFrames) continue;
+      const own = leaf === 0 ? -1 : pfnAt(leaf) - BASE_GPA / PAGE_BYTES - work.firstOwn;
+      if (own < 0 || own >= hotFrames) continue;
       u32[leaf] = ((u32[leaf] as number) & ~PTE_SHARED) >>> 0;
     }
   }
@@ -276,12 +287,12 @@ function findOwner(saved: SavedObjects, address: number): { address: number; off
   return { address: owner, offset };
 }
 
-function invertMap(work: Work, total: number): Uint32Array {
-  const order = new Uint32Array(total);
+function invertMap(work: Work, own: number): Uint32Array {
+  const order = new Uint32Array(own);
   const base = work.map.address >> 2;
   for (let combined = 0; combined < work.frames; combined++) {
-    const index = u32[base + combined] as number;
-    if (index < total) order[index] = combined;
+    const index = (u32[base + combined] as number) - work.firstOwn;
+    if (index >= 0 && index < own) order[index] = combined;
   }
   return order;
 }

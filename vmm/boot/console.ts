@@ -1,5 +1,5 @@
-// The two console ports: this process's own stdio (command line), and queues that a program fills and
-// empties (API). Both can wait for what would make a blocked guest go on.
+// The two console ports: this process's own stdio (command line), and queues that a program fills
+// and empties (API). Both can wait for what would make a blocked guest go on.
 import { EAGAIN, EPIPE } from '../abi/errno.ts';
 import { POLLIN, POLLOUT } from '../abi/poll.ts';
 import type { ConsolePort } from '../kernel/ports.ts';

@@ -1,11 +1,12 @@
-// CPU features: what an image's program could see when it was built, and whether this host has it all.
+// CPU features: what an image's program could see when it was built, and whether this host has it
+// all.
 import type { CfiCpu, CfiCpuFeature } from '../../formats/cfi/header.ts';
 import { readGuestCpuid } from '../machine/cpuid-probe.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { CpuBaseline, CpuidLeaf } from '../machine/cpu-baseline.ts';
 import { ImageError } from './image-error.ts';
 
-/** Leaves whose bits name instructions that a program may have chosen to use, and which registers. */
+/** Leaves (and registers) whose bits name instructions that a program may have chosen to use. */
 const FEATURE_LEAVES: readonly { leaf: number; subleaf: number; mask: CpuidMask }[] = [
   { leaf: 1, subleaf: 0, mask: { eax: 0, ebx: 0, ecx: 0xf7fa_3223, edx: 0x0789_8111 } },
   { leaf: 7, subleaf: 0, mask: { eax: 0, ebx: 0xffff_ffff, ecx: 0xffff_ffff, edx: 0xffff_ffff } },
@@ -68,6 +69,7 @@ export function checkCpu(cpu: CfiCpu, machine: Machine): void {
 function lacks(what: string): ImageError {
   return new ImageError(
     'cpu',
-    `The func-image needs CPU ${what}, which this host lacks: build it here, or with a lower --cpu.`,
+    `The func-image needs CPU ${what}, which this host lacks: ` +
+      'build it here, or with a lower --cpu.',
   );
 }

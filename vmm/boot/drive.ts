@@ -1,5 +1,5 @@
-// Drives a runner until the sandbox ends: enters the guest in bounded bursts, waits for the console and
-// for timers while all threads are blocked, and lets the event loop run in between.
+// Drives a runner until the sandbox ends: enters the guest in bounded bursts, waits for the console
+// and for timers while all threads are blocked, and lets the event loop run in between.
 import { consoleReadable, consoleWritable } from '../kernel/ipc/console.ts';
 import { nowNs } from '../kernel/time/clock.ts';
 import { nextDeadlineNs, runTimers } from '../kernel/time/timers.ts';
@@ -54,7 +54,7 @@ export async function drive(instance: Instance, options: DriveOptions): Promise<
 function pollConsole(instance: Instance): void {
   const { k, console } = instance;
   if (k.root.console?.queue.first == null) return;
-  if (console.readable()) consoleReadable(k);
+  if (k.root.console.wantsInput && console.readable()) consoleReadable(k);
   if (k.root.console.wantsOutput && canWrite(console)) consoleWritable(k);
 }
 
@@ -64,12 +64,14 @@ function canWrite(console: WaitableConsole): boolean {
 
 function waitForHost(instance: Instance, options: DriveOptions): void | Promise<void> {
   const { k, console } = instance;
+  const wantsInput = k.root.console?.queue.first != null && k.root.console.wantsInput;
+  // It came while the guest ran, and nobody knows of it yet.
+  if (wantsInput && console.readable()) return;
   const guestMs = (nextDeadlineNs(k) - nowNs(k)) / 1e6;
   const hostMs = (options.deadlineNs - monotonicNs()) / 1e6;
   const timeoutMs = Math.max(0, Math.min(guestMs, hostMs));
-  const waited = k.root.console?.queue.first != null;
   return console.wait({
-    stdin: waited && !console.readable(),
+    stdin: wantsInput,
     output: k.root.console?.wantsOutput === true,
     timeoutMs,
   });

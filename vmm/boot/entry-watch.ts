@@ -5,6 +5,7 @@ import {
 } from '../kernel/entry.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { processOf } from '../kernel/kernel.ts';
+import type { WaitQueue } from '../kernel/records/task.ts';
 import { FILE_SOCKET } from '../kernel/records/vfs.ts';
 import { Socket } from '../kernel/records/ipc.ts';
 import { isListening } from '../kernel/ipc/socket.ts';
@@ -29,7 +30,7 @@ export interface EntryWatch {
   kind(): 'explicit' | 'listen' | 'stdin' | 'line';
 }
 
-/** Arms the watch. `training` are requests fed to stdin, one at each entry, before the last counts. */
+/** Arms the watch. `training`: requests fed to stdin, one at each entry, before the last counts. */
 export function watchEntry(
   k: Kernel,
   console: QueueConsole,
@@ -44,7 +45,7 @@ export function watchEntry(
   let next = 0;
   return {
     reached: () => {
-      if (!detect(k, tail.seen)) return false;
+      if (!detect(k, tail.seen, training.length > 0)) return false;
       if (next >= training.length) return true;
       console.push(training[next++] as Uint8Array);
       k.root.trainLeft = training.length - next;
@@ -74,7 +75,7 @@ function indexOf(bytes: Uint8Array, wanted: Uint8Array): number {
 }
 
 /** Sets entryKind when an implicit entry is reached; true when any is. */
-function detect(k: Kernel, lineSeen: boolean): boolean {
+function detect(k: Kernel, lineSeen: boolean, isTrained: boolean): boolean {
   const { root } = k;
   if (root.entryKind !== ENTRY_NONE) return true;
   const wanted = root.entryWanted;
@@ -82,15 +83,25 @@ function detect(k: Kernel, lineSeen: boolean): boolean {
   const implicit = wanted === ENTRY_DEFAULT;
   if ((implicit || wanted === ENTRY_LISTEN) && waitsForConnection(k)) root.entryKind = ENTRY_LISTEN;
   else if ((implicit || wanted === ENTRY_STDIN) && waitsForInput(k)) root.entryKind = ENTRY_STDIN;
-  // After training, an explicit program waits for its next request: that is its entry.
-  else if (wanted === ENTRY_EXPLICIT && root.trainLeft > 0 && waitsForInput(k)) {
+  // A trained explicit program waits for its next request: that is its entry.
+  else if (wanted === ENTRY_EXPLICIT && isTrained && waitsForInput(k)) {
     root.entryKind = ENTRY_EXPLICIT;
   }
   return root.entryKind !== ENTRY_NONE;
 }
 
 function waitsForInput(k: Kernel): boolean {
-  return k.root.console?.queue.first != null;
+  const { console } = k.root;
+  return console !== null && console.wantsInput && hasWaitingTask(console.queue);
+}
+
+/** Whether a thread waits in `queue`, or for an epoll instance that watches it. */
+function hasWaitingTask(queue: WaitQueue): boolean {
+  for (let waiter = queue.first; waiter !== null; waiter = waiter.next) {
+    const { item, task } = waiter;
+    if (task !== null || item !== null && hasWaitingTask(item.epoll.queue)) return true;
+  }
+  return false;
 }
 
 function waitsForConnection(k: Kernel): boolean {
@@ -99,7 +110,7 @@ function waitsForConnection(k: Kernel): boolean {
     const file = slots.get(fd);
     if (file === null || file.kind !== FILE_SOCKET || file.object === null) continue;
     if (!isListening(file)) continue;
-    if (k.arena.at(Socket, file.object.address).queue.first !== null) return true;
+    if (hasWaitingTask(k.arena.at(Socket, file.object.address).queue)) return true;
   }
   return false;
 }

@@ -19,10 +19,13 @@ export class FixedSlices {
   #lastCall: number = 0;
   #quietSlices: number = 0;
 
-  /** After each exit of the guest. Order: before the next thread is chosen. */
-  afterExit(k: Kernel, task: Task): void {
+  /**
+   * Whether the slice of `task` is over; asked after each exit of the guest. Timers that are due
+   * run. Order: before the next thread is chosen.
+   */
+  isOver(k: Kernel, task: Task): boolean {
     const { syscallCount, runHead } = k.root;
-    if (syscallCount === this.#lastCall) return;
+    if (syscallCount === this.#lastCall) return false;
     this.#lastCall = syscallCount;
     this.#quietSlices = 0;
     // When nobody can run, time is skipped: whoever drives the sandbox does that.
@@ -32,15 +35,16 @@ export class FixedSlices {
       this.#firstCall = syscallCount;
     } else if (syscallCount - this.#firstCall >= SLICE_CALLS) {
       this.#firstCall = syscallCount;
-      if (k.root.runHead === task) endSlice(k);
+      return k.root.runHead === task;
     }
+    return false;
   }
 
   /** When a slice of the host has ended. */
   afterHostSlice(k: Kernel, task: Task): void {
     if (++this.#quietSlices < QUIET_SLICES) return;
     this.#quietSlices = 0;
-    if (hasOthers(k)) charge(task, QUIET_CHARGE_NS);
+    if (hasOthers(k)) charge(k, task, QUIET_CHARGE_NS);
     endSlice(k);
   }
 }

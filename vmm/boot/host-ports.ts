@@ -1,11 +1,11 @@
-// The kernel's ports over the host: rootfs, clocks, entropy, FPU, events. One file because each is a
-// few lines; guest frames and the console have their own.
-import { randomFillSync } from 'node:crypto';
+// The kernel's ports over the host: rootfs, clocks, entropy, FPU, events. One file because each is
+// a few lines; guest frames and the console have their own.
 import { CLOCK_PROCESS_CPUTIME_ID, CLOCK_REALTIME, monotonicNs, readClock } from '../host/clock.ts';
+import { fillFromHost } from '../host/entropy.ts';
 import type { HostRoot } from '../host/files.ts';
 import type { Machine } from '../machine/machine.ts';
 import { XSAVE_BYTES, readXsave, writeXsave } from '../machine/fpu.ts';
-import { FIRST_GUEST_TABLE, TABLE_COUNT, TABLES_GPA } from '../machine/layout.ts';
+import { TABLE_COUNT, TABLES_GPA } from '../machine/layout.ts';
 import type { StaleTranslations } from '../machine/translations.ts';
 import {
   type ClockPort, type EntropyPort, type EventPort, type FpuPort, type LowerFs, PAGE_BYTES,
@@ -41,7 +41,7 @@ export function makeClock(): ClockPort {
 
 /** The host's random number generator. Fails closed: an error ends the boot. */
 export function makeEntropy(): EntropyPort {
-  return { fill: (target) => { randomFillSync(target); } };
+  return { fill: fillFromHost };
 }
 
 export function makeFpu(machine: Machine): FpuPort {
@@ -57,13 +57,13 @@ export function makeEvents(listener: (kind: string, detail: string) => void): Ev
   return { event: listener };
 }
 
-/** The table window at `address` of the state memory. */
-export function makeTableWindow(address: number): TableWindow {
+/** The table window at `address` of the state memory, from its table `firstFree` on. */
+export function makeTableWindow(address: number, firstFree: number): TableWindow {
   return {
     address,
     pfn: TABLES_GPA / PAGE_BYTES,
     count: TABLE_COUNT,
-    firstFree: FIRST_GUEST_TABLE,
+    firstFree,
   };
 }
 

@@ -2,11 +2,13 @@
 
 export type ImageErrorCode =
   | 'missing' | 'not-a-file' | 'kernel' | 'parent' | 'truncated' | 'objects' | 'tables' | 'cpu'
-  | 'root' | 'memory' | 'state';
+  | 'root' | 'memory' | 'state' | 'volume';
 
 /** Code of a HostError: KVM_RUN or what precedes it failed. */
 const KVM_FAILED = 'CATAVMM_KVM_FAILED';
 const REASON_CHARS = 200;
+/** How much of a name out of an image stands in an error. */
+const NAME_CHARS = 80;
 
 export class ImageError extends Error {
   override readonly name = 'ImageError';
@@ -18,6 +20,12 @@ export class ImageError extends Error {
     this.what = what;
     this.code = `CATAVMM_IMAGE_${what.toUpperCase().replaceAll('-', '_')}`;
   }
+}
+
+/** A name out of an image, fit for a sentence. */
+export function showName(name: string): string {
+  const plain = name.replaceAll(/\p{C}/gu, '?');
+  return plain.length <= NAME_CHARS ? plain : `${plain.slice(0, NAME_CHARS)}…`;
 }
 
 /**

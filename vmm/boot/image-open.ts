@@ -1,9 +1,10 @@
-// Opening a func-image for booting: header, digests of everything but the frames, and one structural
-// check of records and page tables. The result is kept per process by file identity, so that a second
-// boot of the same file does none of this again.
+// Opening a func-image for booting: header, digests of everything but the frames, and one
+// structural check of records and page tables. The result is kept per process by file identity, so
+// that a second boot of the same file does none of this again.
 import * as fs from 'node:fs';
 import { createMerge } from '../../wasm/merge.ts';
 import type { CfiHeader, CfiIoEntry, CfiSection } from '../../formats/cfi/header.ts';
+import { cfiDigestOff, cfiPrologueBytes } from '../../formats/cfi/prologue.ts';
 import {
   cfiHeaderBytes, decodeIoTable, findSection, parseCfi, verifySection,
 } from '../../formats/cfi/read.ts';
@@ -16,30 +17,34 @@ import {
 } from '../machine/layout.ts';
 import { isMemoryLimit } from '../memory-size.ts';
 import { PAGE_BYTES } from '../kernel/ports.ts';
+import { fileIdentity, isCheckedImage, rememberImage } from './checked-images.ts';
 import { ImageError } from './image-error.ts';
+import { findParent } from './image-parent.ts';
 import { checkRecords, type Piece } from './image-records.ts';
+import { dropIoCaches } from './io-cache.ts';
+import { adoptWriteSet, dropWriteSet } from './write-sets.ts';
 import { sha256 } from './sha256.ts';
+import type { FrameLayer, Snapshot } from './snapshot.ts';
 import { BASE_BYTES_MAX } from './zygote.ts';
 
 /** First read of a file: covers prologue and header of nearly every image. */
 const FIRST_BYTES = 16 * 1024;
 
 /** An image whose small sections are in the state memory, verified. */
-export interface OpenImage {
+export interface OpenImage extends Snapshot {
   readonly path: string;
   readonly fd: number;
   readonly header: CfiHeader;
   readonly io: CfiIoEntry[];
-  readonly identity: string;
   /** The file from its start up to the frames, as in the file. */
   readonly region: Region;
-  readonly objects: Piece;
-  readonly relations: Piece;
-  readonly tables: Piece;
   readonly frames: CfiSection;
 }
 
 const open: Map<string, OpenImage> = new Map();
+/** Longest chain of parents. */
+const PARENTS_MAX = 8;
+let parentDepth = 0;
 
 /**
  * Opens and checks an image, or gives the one that is open already.
@@ -48,58 +53,67 @@ const open: Map<string, OpenImage> = new Map();
 export function openImage(path: string): OpenImage {
   const known = open.get(path);
   if (known !== undefined) {
-    if (identityOf(fs.statSync(path, { bigint: true })) === known.identity) return known;
+    if (fileIdentity(fs.statSync(path, { bigint: true })) === known.identity) return known;
     closeImage(known);
   }
-  const image = load(path);
+  const image = load(path, true);
+  adoptWriteSet(image);
   open.set(path, image);
   return image;
 }
 
 /** The check of openImage(), keeping nothing: boots of the same file go on. @throws as it does */
 export function checkImage(path: string): void {
-  closeImage(load(path));
+  closeImage(load(path, false));
 }
 
 /** Closes an image: boots from it must have ended. */
 export function closeImage(image: OpenImage): void {
   if (open.get(image.path) === image) open.delete(image.path);
-  fs.closeSync(image.fd);
+  dropWriteSet(image);
+  dropIoCaches(image);
+  closeLayers(image.layers);
   giveRegion(image.region);
 }
 
-/** Reads frames of an open image; false when the file was truncated. */
-export function readImageFrames(image: OpenImage, offset: number, target: Uint8Array): boolean {
-  if (offset + target.length > image.frames.bytes) return false;
-  const count = fs.readSync(image.fd, target, 0, target.length, image.frames.offset + offset);
-  return count === target.length;
-}
-
-function identityOf(stat: fs.BigIntStats): string {
-  return `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeNs}`;
-}
-
-function load(path: string): OpenImage {
+/** Reads and checks a file; what `isTrusted` allows and an earlier process did is not repeated. */
+function load(path: string, isTrusted: boolean): OpenImage {
   const fd = openFile(path);
   try {
     const stat = fs.fstatSync(fd, { bigint: true });
     if (!stat.isFile()) throw new ImageError('not-a-file', `${path} is not a regular file.`);
     const first = readBeginning(fd, Number(stat.size));
-    const header = parseCfi(first, Number(stat.size), sha256);
-    checkKernel(header);
+    const digest = first.slice(cfiDigestOff, cfiPrologueBytes);
+    const isKnown = isTrusted && isCheckedImage(stat, digest, schemaName());
+    const header = parseCfi(first, Number(stat.size), isKnown ? null : sha256);
+    if (!isKnown) checkKernel(header);
     checkMemory(header);
     const frames = findSection(header, 'frames');
-    const region = takeState(frames.offset);
-    try {
-      return finish(path, fd, header, frames, region, identityOf(stat));
-    } catch (error) {
-      giveRegion(region);
-      throw error;
-    }
+    const opened = { path, fd, header, frames, identity: fileIdentity(stat) };
+    const image = finish(opened, openParents(path, header));
+    if (isKnown) return image;
+    checkOrClose(image);
+    rememberImage(stat, digest, schemaName());
+    return image;
   } catch (error) {
     fs.closeSync(fd);
     throw error;
   }
+}
+
+/** Checks an image; one that is refused keeps nothing but its own descriptor. */
+function checkOrClose(image: OpenImage): void {
+  try {
+    checkContent(image);
+  } catch (error) {
+    closeLayers(image.layers.slice(0, -1));
+    giveRegion(image.region);
+    throw error;
+  }
+}
+
+function closeLayers(layers: readonly FrameLayer[]): void {
+  for (const { fd } of layers) fs.closeSync(fd);
 }
 
 function takeState(bytes: number): Region {
@@ -144,10 +158,6 @@ function checkKernel(header: CfiHeader): void {
       'The func-image was made by another version of catavmm: build it again.',
     );
   }
-  if (header.parent !== null) {
-    const sentence = 'The func-image needs a parent image, which is not supported yet.';
-    throw new ImageError('parent', sentence);
-  }
 }
 
 /** What would fit into no machine is refused before anything is made for it. */
@@ -160,6 +170,18 @@ function checkMemory(header: CfiHeader): void {
     findSection(header, 'objects').bytes <= ARENA_BYTES / 2 &&
     header.memory.tables <= TABLE_COUNT - FIRST_GUEST_TABLE;
   if (!fits) throw new ImageError('memory', 'The func-image is larger than a sandbox can be.');
+}
+
+let name: string | null = null;
+
+/** A short name of the record schema (FNV-1a), without loading a digest. */
+function schemaName(): string {
+  if (name === null) {
+    let hash = 0x811c_9dc5;
+    for (const word of schemaWords()) hash = Math.imul(hash ^ word, 0x0100_0193) >>> 0;
+    name = hash.toString(16);
+  }
+  return name;
 }
 
 let digest: Uint8Array | null = null;
@@ -177,34 +199,78 @@ function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((byte, index) => byte === b[index]);
 }
 
-function finish(
-  path: string,
-  fd: number,
-  header: CfiHeader,
-  frames: CfiSection,
-  region: Region,
-  identity: string,
-): OpenImage {
-  const whole = u8.subarray(region.address, region.address + frames.offset);
-  if (fs.readSync(fd, whole, 0, whole.length, 0) !== whole.length) {
-    throw new ImageError('truncated', 'The func-image was truncated while it was read.');
+/** What is known of a file before its sections are read. */
+type Opened = Pick<OpenImage, 'path' | 'fd' | 'header' | 'frames' | 'identity'>;
+
+/** Brings the small sections into the state memory. Gives everything but `opened.fd` back if not. */
+function finish(opened: Opened, parents: readonly FrameLayer[]): OpenImage {
+  const { fd, header, frames } = opened;
+  const layers = [...parents, { fd, offset: frames.offset, frames: header.memory.frames }];
+  let region: Region | null = null;
+  try {
+    region = takeState(frames.offset);
+    const whole = u8.subarray(region.address, region.address + frames.offset);
+    if (fs.readSync(fd, whole, 0, whole.length, 0) !== whole.length) {
+      throw new ImageError('truncated', 'The func-image was truncated while it was read.');
+    }
+    return describe(opened, region, layers);
+  } catch (error) {
+    closeLayers(parents);
+    if (region !== null) giveRegion(region);
+    throw error;
+  }
+}
+
+function describe(opened: Opened, region: Region, layers: readonly FrameLayer[]): OpenImage {
+  const { header } = opened;
+  const baseFrames = layers.reduce((sum, layer) => sum + layer.frames, 0);
+  if (baseFrames * PAGE_BYTES > BASE_BYTES_MAX) {
+    throw new ImageError('memory', 'The func-image and its parents are larger than a sandbox can be.');
   }
   const piece = (kind: 'objects' | 'relations' | 'tables' | 'io'): Piece => {
     const { offset, bytes } = findSection(header, kind);
-    const address = region.address + offset;
-    verifySection(kind, u8.subarray(address, address + bytes), header, sha256);
-    return { address, bytes };
+    return { address: region.address + offset, bytes };
   };
-  const ioPiece = piece('io');
-  const image = {
-    path, fd, header, identity, region, frames,
+  const io = piece('io');
+  return {
+    ...opened, region, layers, baseFrames,
+    root: header.objects.root,
+    cpu: header.cpu,
+    limitBytes: header.memory.limitBytes,
+    rootfs: header.rootfs,
     objects: piece('objects'),
     relations: piece('relations'),
     tables: piece('tables'),
-    io: decodeIoTable(u8.subarray(ioPiece.address, ioPiece.address + ioPiece.bytes)),
+    io: decodeIoTable(u8.subarray(io.address, io.address + io.bytes)),
   };
+}
+
+/** The layers below an image's own, each with a descriptor of its own. */
+function openParents(path: string, header: CfiHeader): FrameLayer[] {
+  if (header.parent === null) return [];
+  const file = findParent(path, header.parent);
+  if (parentDepth >= PARENTS_MAX) {
+    throw new ImageError('parent', `The func-image has more than ${PARENTS_MAX} parents.`);
+  }
+  parentDepth++;
+  try {
+    const parent = openImage(file);
+    return parent.layers.map(({ fd, offset, frames }) => {
+      return { fd: fs.openSync(`/proc/self/fd/${fd}`, 'r'), offset, frames };
+    });
+  } finally {
+    parentDepth--;
+  }
+}
+
+/** Digests of all sections but the frames, then the structure of what they hold. */
+function checkContent(image: OpenImage): void {
+  for (const kind of ['objects', 'relations', 'tables', 'io'] as const) {
+    const { offset, bytes } = findSection(image.header, kind);
+    const address = image.region.address + offset;
+    verifySection(kind, u8.subarray(address, address + bytes), image.header, sha256);
+  }
   checkStructure(image);
-  return image;
 }
 
 /** The linear check of records and page tables: nothing in them is anything but what it says. */
@@ -220,7 +286,7 @@ function checkStructure(image: OpenImage): void {
     bankPfn: BANK_GPA / PAGE_BYTES,
     bankFrames: 0,
     basePfn: BASE_GPA / PAGE_BYTES,
-    baseFrames: header.memory.frames,
+    baseFrames: image.baseFrames,
   });
   if (fault !== null) {
     const { sentence } = fault;

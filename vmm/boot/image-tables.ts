@@ -1,5 +1,6 @@
-// Page tables as an image holds them: a compact tree whose root is table 0 and whose entries count from
-// FIRST_GUEST_TABLE. Preconditions of all functions: the tree was made here or accepted by check().
+// Page tables as an image holds them: a compact tree whose root is table 0 and whose entries count
+// from FIRST_GUEST_TABLE. Preconditions of all functions: the tree was made here or accepted by
+// check().
 import { pfnAt, PTE_P } from '../kernel/mm/pte.ts';
 import { u32 } from '../kernel/state/memory.ts';
 import { FIRST_GUEST_TABLE, TABLES_GPA } from '../machine/layout.ts';

@@ -1,19 +1,22 @@
 // Writing a func-image: frames are hashed while they stream out, the header goes in last, and the
-// finished file replaces the old one in one step. A half-written image is never seen under its name.
-import { createHash, type Hash } from 'node:crypto';
+// finished file replaces the old one in one step. A half-written image is never seen under its
+// name.
+import type { Hash } from 'node:crypto';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import type { CfiContent, CfiIoEntry, CfiSectionKind } from '../../formats/cfi/header.ts';
 import { encodeCfi, encodeIoTable, planCfi } from '../../formats/cfi/write.ts';
 import { PAGE_BYTES } from '../kernel/ports.ts';
 import type { Checkpoint } from './checkpoint.ts';
-import { sha256 } from './sha256.ts';
+import { beginSha256, sha256 } from './sha256.ts';
 
 /** Frames written at a time (1 MiB). */
 const FRAMES_PER_WRITE = 256;
 
 /** Everything in the header that the checkpoint itself does not know. */
-export type ImageDescription = Omit<CfiContent, 'objects' | 'memory'> & { memoryLimitBytes: number };
+export type ImageDescription = Omit<CfiContent, 'objects' | 'memory'> & {
+  memoryLimitBytes: number;
+};
 
 export interface WrittenImage {
   bytes: number;
@@ -118,7 +121,7 @@ function writeFrames(
   offset: number,
   onProgress: (done: number, total: number) => void,
 ): Hash {
-  const hash = createHash('sha256');
+  const hash = beginSha256();
   const { frameOrder } = checkpoint;
   const window = new Uint8Array(FRAMES_PER_WRITE * PAGE_BYTES);
   for (let first = 0; first < frameOrder.length; first += FRAMES_PER_WRITE) {

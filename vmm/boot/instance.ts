@@ -2,15 +2,16 @@
 import { HostRoot } from '../host/files.ts';
 import type { Kernel, KernelLimits } from '../kernel/kernel.ts';
 import { DEFAULT_LIMITS } from '../kernel/kernel.ts';
-import type { Ports } from '../kernel/ports.ts';
+import type { LowerFs, Ports } from '../kernel/ports.ts';
 import type { WaitableConsole } from './console.ts';
 import { makeCounters, type RunCounters } from './counters.ts';
 import { type FrameReader, makeGuestFrames } from './guest-frames.ts';
 import {
-  makeClock, makeEntropy, makeEvents, makeFpu, makeLowerFs, makeTableWindow, makeTranslations,
+  makeClock, makeEntropy, makeEvents, makeFpu, makeTableWindow, makeTranslations,
 } from './host-ports.ts';
 import { Runner } from './runner.ts';
-import { closeZygote, type Zygote } from './zygote.ts';
+import type { Zygote } from './zygote.ts';
+import { giveZygote } from './zygote-pool.ts';
 import { closeLowerHandles } from '../kernel/vfs/lower.ts';
 
 export interface Instance {
@@ -19,13 +20,16 @@ export interface Instance {
   readonly runner: Runner;
   readonly console: WaitableConsole;
   readonly counters: RunCounters;
-  readonly root: HostRoot;
+  /** The rootfs, then the volumes. */
+  readonly roots: readonly HostRoot[];
+  /** Set by closeInstance(). */
+  closed: boolean;
 }
 
 export interface PortOptions {
   zygote: Zygote;
   console: WaitableConsole;
-  root: HostRoot;
+  lower: LowerFs;
   onEvent: (kind: string, detail: string) => void;
   /** For boots: frames of the image and how to read them. */
   baseFrames: number;
@@ -37,9 +41,9 @@ export function makePorts(options: PortOptions): Ports {
   const { zygote } = options;
   return {
     frames: makeGuestFrames(zygote.machine, options.baseFrames, options.readFrames),
-    tables: makeTableWindow(zygote.tables.address),
+    tables: makeTableWindow(zygote.tables.address, zygote.firstTable),
     translations: makeTranslations(zygote.stale),
-    lower: makeLowerFs(options.root),
+    lower: options.lower,
     console: options.console,
     clock: makeClock(),
     entropy: makeEntropy(),
@@ -58,17 +62,33 @@ export function makeInstance(
   k: Kernel,
   zygote: Zygote,
   console: WaitableConsole,
-  root: HostRoot,
+  roots: readonly HostRoot[],
 ): Instance {
   const counters = makeCounters();
   const runner = new Runner(k, zygote.machine, zygote.stale, counters);
-  return { k, zygote, runner, console, counters, root };
+  return { k, zygote, runner, console, counters, roots, closed: false };
 }
 
 /** Ends a sandbox: its records, machine and host descriptors. Idempotent. */
 export function closeInstance(instance: Instance): void {
-  closeLowerHandles(instance.k);
-  instance.k.arena.close();
-  instance.root.close(instance.root.fd);
-  closeZygote(instance.zygote);
+  if (instance.closed) return;
+  instance.closed = true;
+  giveBack(instance);
+}
+
+/** What a sandbox holds, as far as it has come to be. */
+export interface Holdings {
+  k: Kernel | null;
+  roots: readonly HostRoot[];
+  zygote: Zygote | null;
+}
+
+/** Gives back what a sandbox holds. Order: the kernel's handles lie below the roots. */
+export function giveBack({ k, roots, zygote }: Holdings): void {
+  if (k !== null) {
+    closeLowerHandles(k);
+    k.arena.close();
+  }
+  for (const root of roots) root.dispose();
+  if (zygote !== null) giveZygote(zygote, { tablesEnd: k?.tables.end ?? 0, framesEnd: k?.frames.end ?? 0 });
 }

@@ -1,26 +1,24 @@
 // The three ways a sandbox comes to life, up to the point where it can be driven: run, build, boot.
-import { HostRoot } from '../host/files.ts';
-import type { BootOptions, ProgramOptions, Volume } from '../options.ts';
+import type { HostRoot } from '../host/files.ts';
+import type { BootOptions, ProgramOptions } from '../options.ts';
 import { parseMemory } from '../memory-size.ts';
-import { CatavmmError } from '../errors.ts';
 import { makeKernel } from '../kernel/make-kernel.ts';
 import type { WaitableConsole } from './console.ts';
 import { checkCpu } from './cpu-check.ts';
-import { bootCold } from './cold.ts';
-import { makeLowerFs } from './host-ports.ts';
-import { ImageError } from './image-error.ts';
-import { openImage, type OpenImage } from './image-open.ts';
-import { type Instance, limitsFor, makeInstance, makePorts } from './instance.ts';
+import { IoCache, ioCacheOf } from './io-cache.ts';
+import {
+  giveBack, type Holdings, type Instance, limitsFor, makeInstance, makePorts,
+} from './instance.ts';
+import { missingSource, openLower } from './open-lower.ts';
 import type { Phases } from './phases.ts';
+import { restoreSandbox } from './restore.ts';
+import { baseBytesOf, type Snapshot } from './snapshot.ts';
 import { startProgram } from './start.ts';
-import { type MountedVolume, overlayVolumes } from './volumes.ts';
+import { checkVolumes } from './volumes.ts';
 import { writeSetOf } from './write-sets.ts';
-import { baseClassOf, closeZygote, takeZygote } from './zygote.ts';
-import * as fs from 'node:fs';
-import * as path from 'node:path';
+import { baseClassOf, type ZygoteOptions } from './zygote.ts';
+import { takeZygote } from './zygote-pool.ts';
 
-/** How much of an image's path stands in an error. */
-const SHOWN_CHARS = 100;
 const encoder = new TextEncoder();
 const DEFAULT_ENV: Readonly<Record<string, string>> = {
   PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
@@ -36,75 +34,89 @@ export function launchProgram(
   phases: Phases,
 ): Instance {
   const memoryBytes = parseMemory(options.memory);
-  const root = new HostRoot(options.rootfs ?? '/');
-  const zygote = takeZygote({ memoryBytes, baseBytes: 0, baseline: options.cpu ?? 'host' });
-  phases.mark('zygote');
+  const volumes = checkVolumes(options.volumes ?? []);
+  const roots: HostRoot[] = [];
+  const held: Holdings = { k: null, roots, zygote: null };
   try {
+    const lower = openLower(roots, options.rootfs ?? '/', volumes, missingSource);
+    const zygote = takeZygote({ memoryBytes, baseBytes: 0, baseline: options.cpu ?? 'host' });
+    held.zygote = zygote;
+    phases.mark('zygote');
     const ports = makePorts({
-      zygote, console, root, onEvent: options.onEvent ?? ignore, baseFrames: 0, readFrames: null,
+      zygote, console, lower, onEvent: options.onEvent ?? ignore, baseFrames: 0, readFrames: null,
     });
-    ports.lower = overlayVolumes(ports.lower, (options.volumes ?? []).map(openVolume));
     const k = makeKernel(ports, limitsFor(memoryBytes));
+    held.k = k;
     k.root.deterministic = options.deterministic === true;
     if (k.root.deterministic) k.root.seed = new Uint8Array(32).fill(DETERMINISTIC_SEED);
     ports.entropy.fill(k.root.bootId);
     startProgram(k, {
       argv: options.command.map(toBytes),
-      env: Object.entries(options.env ?? DEFAULT_ENV).map(([key, value]) => toBytes(`${key}=${value}`)),
+      env: Object.entries(options.env ?? DEFAULT_ENV)
+        .map(([key, value]) => toBytes(`${key}=${value}`)),
       cwd: toBytes(options.cwd ?? '/'),
+      volumes,
     });
     phases.mark('load');
-    return makeInstance(k, zygote, console, root);
+    return makeInstance(k, zygote, console, roots);
   } catch (error) {
-    closeZygote(zygote);
-    root.close(root.fd);
+    giveBack(held);
     throw error;
   }
 }
 
-/** Opens an image and makes a sandbox of it; nothing of it has run yet. */
-export function launchImage(
-  file: string,
-  options: BootOptions,
+/** What a sandbox of a snapshot may have otherwise than the snapshot says. */
+export interface SnapshotOptions
+  extends Pick<BootOptions, 'memory' | 'rootfs' | 'tenant' | 'onEvent'> {
+  /** Leave it where it was saved: it is to be captured, not to run. */
+  isCaptured?: boolean;
+  /** Use the descriptors that sandboxes of this snapshot share, and leave them open. */
+  sharesIo?: boolean;
+}
+
+/** The configuration of machines for sandboxes of a snapshot. */
+export function zygoteOptionsOf(snapshot: Snapshot, memory?: string | number): ZygoteOptions {
+  return {
+    memoryBytes: memory === undefined ? snapshot.limitBytes : parseMemory(memory),
+    baseBytes: baseClassOf(baseBytesOf(snapshot)),
+    baseline: snapshot.cpu.baseline,
+  };
+}
+
+/** Who may use a machine after a sandbox of this snapshot, unless told otherwise: its like. */
+export function tenantOf(snapshot: Snapshot, options: SnapshotOptions): string {
+  return options.tenant ?? `snapshot ${snapshot.identity}`;
+}
+
+/** Makes a sandbox of a snapshot; nothing of it has run yet. */
+export function launchSnapshot(
+  snapshot: Snapshot,
+  options: SnapshotOptions,
   console: WaitableConsole,
   phases: Phases,
-): { instance: Instance; image: OpenImage } {
-  const image = openImage(file);
-  phases.mark('open');
-  const { header } = image;
-  const memoryBytes = options.memory === undefined
-    ? header.memory.limitBytes : parseMemory(options.memory);
-  const root = options.rootfs === undefined
-    ? openNamedRoot(header.rootfs.path) : new HostRoot(options.rootfs);
-  const zygote = takeZygote({
-    memoryBytes,
-    baseBytes: baseClassOf(image.frames.bytes),
-    baseline: header.cpu.baseline,
-  });
-  phases.mark('zygote');
+): Instance {
+  const held: Holdings = { k: null, roots: [], zygote: null };
   try {
-    checkCpu(header.cpu, zygote.machine);
-    const instance = bootCold({
-      image, zygote, console, root,
-      writeSet: writeSetOf(image),
+    const rootfs = options.rootfs ?? snapshot.rootfs.path;
+    const io = options.sharesIo === true
+      ? ioCacheOf(snapshot, rootfs) : new IoCache(snapshot, rootfs);
+    if (options.sharesIo !== true) held.roots = io.roots;
+    const tenant = tenantOf(snapshot, options);
+    const zygote = takeZygote(
+      zygoteOptionsOf(snapshot, options.memory), tenant, snapshot.identity);
+    held.zygote = zygote;
+    phases.mark('zygote');
+    checkCpu(snapshot.cpu, zygote.machine);
+    return restoreSandbox({
+      snapshot, zygote, console, io,
+      roots: held.roots,
+      writeSet: options.isCaptured === true ? null : writeSetOf(snapshot),
+      isCaptured: options.isCaptured === true,
       onEvent: options.onEvent ?? ignore,
     }, phases);
-    return { instance, image };
   } catch (error) {
-    closeZygote(zygote);
-    root.close(root.fd);
+    giveBack(held);
     throw error;
-  }
-}
-
-/** The rootfs that an image names; the name is not the user's, so it is shown with care. */
-function openNamedRoot(path: string): HostRoot {
-  try {
-    return new HostRoot(path);
-  } catch {
-    const shown = path.replaceAll(/\p{C}/gu, '?').slice(0, SHOWN_CHARS);
-    throw new ImageError('root',
-      `The func-image's rootfs ${shown} cannot be opened: give another one with --rootfs.`);
   }
 }
 
@@ -115,19 +127,4 @@ function ignore(): void {
 /** A string as bytes; byte strings pass unchanged. */
 export function toBytes(value: string | Uint8Array): Uint8Array {
   return typeof value === 'string' ? encoder.encode(value) : value;
-}
-
-function openVolume(volume: Volume): MountedVolume {
-  const target = path.posix.normalize(volume.target).replace(/^\/+|\/+$/g, '');
-  if (!volume.target.startsWith('/') || target === '') {
-    throw new CatavmmError('CATAVMM_OPTION', `The volume's target ${volume.target} is no place below /.`);
-  }
-  const stat = fs.statSync(volume.source, { throwIfNoEntry: false });
-  if (stat === undefined) {
-    throw new CatavmmError('CATAVMM_OPTION', `The volume's source ${volume.source} does not exist.`);
-  }
-  const isFile = !stat.isDirectory();
-  const source = path.resolve(volume.source);
-  const root = new HostRoot(isFile ? path.dirname(source) : source);
-  return { target, lower: makeLowerFs(root), file: isFile ? path.basename(source) : '' };
 }

@@ -1,6 +1,6 @@
 // Profiling an image before it is finished: one trial boot in this process, fed the first training
-// request (or an empty line), tells which pages a boot writes and reads first. The image is then laid
-// out in that order: [written | read | the rest] (design: image layout; REAP, FaaSnap).
+// request (or an empty line), tells which pages a boot writes and reads first. The image is then
+// laid out in that order: [written | read | the rest] (design: image layout; REAP, FaaSnap).
 //
 // A deterministic image gets only the order of what is written: D bits are exact, but a CPU sets A
 // bits for accesses that it merely guesses, too.
@@ -15,9 +15,9 @@ import { monotonicNs } from '../host/clock.ts';
 import { PAGE_BYTES } from '../kernel/ports.ts';
 import { QueueConsole } from './console.ts';
 import { drive } from './drive.ts';
-import { closeImage, type OpenImage } from './image-open.ts';
+import { closeImage, openImage, type OpenImage } from './image-open.ts';
 import { closeInstance, type Instance } from './instance.ts';
-import { launchImage } from './launch.ts';
+import { launchSnapshot } from './launch.ts';
 import { beginPhases } from './phases.ts';
 import { collectWritten } from './write-set.ts';
 
@@ -45,7 +45,20 @@ export async function profileImage(
   const console = new QueueConsole(() => true);
   console.push(request ?? Uint8Array.of(NEWLINE));
   console.end();
-  const { instance, image } = launchImage(file, {}, console, beginPhases());
+  const image = openImage(file);
+  try {
+    return await runTrial(launchSnapshot(image, {}, console, beginPhases()), image, console);
+  } finally {
+    closeImage(image);
+  }
+}
+
+async function runTrial(
+  instance: Instance,
+  image: OpenImage,
+  console: QueueConsole,
+): Promise<Profile> {
+  instance.k.isTrial = true;
   // What matters is what stands between the boot and its first output.
   const { root } = instance.k;
   const lastCall = root.deterministic ? root.syscallCount + TRIAL_CALLS : Infinity;
@@ -64,7 +77,6 @@ export async function profileImage(
     return { written: [], read: [] };
   } finally {
     closeInstance(instance);
-    closeImage(image);
   }
 }
 

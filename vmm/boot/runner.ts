@@ -18,8 +18,8 @@ import { REG, getReg, setReg } from '../kernel/syscalls/args.ts';
 import { SIGKILL, SIGSEGV } from '../abi/signal.ts';
 import type { Machine } from '../machine/machine.ts';
 import {
-  classifyExit, EXIT_EXCEPTION, EXIT_FORGED, EXIT_SLICE, EXIT_SYSCALL, type ExceptionFrame, isInStub,
-  readException,
+  classifyExit, EXIT_EXCEPTION, EXIT_FORGED, EXIT_SLICE, EXIT_SYSCALL, type ExceptionFrame,
+  isInStub, readException,
 } from '../machine/exits.ts';
 import { XSAVE_BYTES, readXsave, writeXsave } from '../machine/fpu.ts';
 import type { StaleTranslations } from '../machine/translations.ts';
@@ -67,20 +67,28 @@ export class Runner {
   }
 
   /**
-   * Runs until the process has exited, all threads wait, or `untilNs` (host monotonic) has passed at
-   * the end of a time slice.
+   * Runs until the process has exited, all threads wait, or `untilNs` (host monotonic) has passed
+   * at the end of a time slice.
    */
   run(untilNs: number): RunState {
     const { k } = this;
     const process = processOf(k);
+    // Nobody is charged with the time that the sandbox waited, or the event loop took.
+    this.#chargedNs = runNs(k);
     for (;;) {
       if (process.exited) return 'exited';
       if (this.hooks.shouldStop?.() === true) return 'stopped';
       const task = nextTask(k);
-      if (task === null) return 'idle';
+      if (task === null) {
+        this.#chargeLoaded();
+        return 'idle';
+      }
       if (!this.#prepare(task)) continue;
       const wentOn = this.#enter(task);
-      if (k.root.deterministic) this.#fixedSlices.afterExit(k, task);
+      if (k.root.deterministic && this.#fixedSlices.isOver(k, task)) {
+        this.#chargeLoaded();
+        endSlice(k);
+      }
       if (wentOn) continue;
       this.counters.slices++;
       this.#endSlice(task);
@@ -94,9 +102,10 @@ export class Runner {
       this.#fixedSlices.afterHostSlice(k, task);
       return;
     }
-    runTimers(k);
+    // Order: whom a timer wakes is compared with what the others have had, this slice included.
     this.#chargeLoaded();
     endSlice(k);
+    runTimers(k);
   }
 
   /** Stores the FPU state of the thread on the vCPU in its record. Order: before a save. */
@@ -132,8 +141,9 @@ export class Runner {
     if (!this.#load(task)) return true;
     this.stale.flush();
     let failed = vcpu.enter();
-    // Interrupted on the way out, inside the stub: the call or exception is not reported yet. Going on
-    // with the registers untouched reports it; its state is nothing that a thread could resume from.
+    // Interrupted on the way out, inside the stub: the call or exception is not reported yet. Going
+    // on with the registers untouched reports it; its state is nothing that a thread could resume
+    // from.
     while (failed === EINTR && isInStub(vcpu)) {
       eatSliceSignal();
       failed = vcpu.enter();
@@ -204,7 +214,8 @@ export class Runner {
     this.counters.faults++;
     const result = handlePageFault(k, this.machine.vcpu.cr2, frame.errorCode);
     if (result.kind === 'signal') {
-      forceSignal(k, task, result.signal, result.code, result.address);
+      const { signal, code, address, errorCode } = result;
+      forceSignal(k, task, signal, code, address, errorCode);
     } else if (result.kind === 'oom') {
       k.ports.events.event('out-of-memory', 'the sandbox has no frames left');
       exitProcess(k, processOf(k), 0, SIGKILL);
@@ -253,7 +264,7 @@ export class Runner {
   #chargeLoaded(): void {
     const nowNs = runNs(this.k);
     const task = this.#loaded;
-    if (task !== null && isAlive(task)) charge(task, nowNs - this.#chargedNs);
+    if (task !== null && isAlive(task)) charge(this.k, task, nowNs - this.#chargedNs);
     this.#chargedNs = nowNs;
   }
 

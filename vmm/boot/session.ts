@@ -4,9 +4,10 @@ import { exitProcess } from '../kernel/task/exit.ts';
 import { makeInfo, sendSignal } from '../kernel/signal/pending.ts';
 import { SIGKILL } from '../abi/signal.ts';
 import { signalName } from '../abi/signal-names.ts';
+import { CatavmmError } from '../errors.ts';
 import { monotonicNs } from '../host/clock.ts';
 import { getRuntime } from '../host/runtime.ts';
-import type { BootReport, Report, Status } from '../options.ts';
+import type { BootMode, BootReport, Report, Status } from '../options.ts';
 import { drive, type DriveEnd } from './drive.ts';
 import { blameImage } from './image-error.ts';
 import { closeInstance, type Instance } from './instance.ts';
@@ -20,7 +21,7 @@ const SIGNAL_BASE = 128;
 const SI_USER = 0;
 
 export interface SessionOptions {
-  mode: 'run' | 'cold';
+  mode: BootMode | 'run';
   image: string | null;
   timeoutMs: number | undefined;
   signal: AbortSignal | undefined;
@@ -31,12 +32,14 @@ export interface SessionOptions {
 export class Session {
   readonly instance: Instance;
   readonly status: Promise<Status>;
+  /** Resolves when all that the sandbox held is given back. Order: after `status`. */
+  closed: Promise<void> = Promise.resolve();
   readonly #phases: Phases;
   readonly #options: SessionOptions;
   #boot: BootReport | null = null;
   #ended: boolean = false;
-  /** Aborted when a signal could not be sent, with the error. */
-  readonly #broken: AbortController = new AbortController();
+  /** Why a signal could not be sent: ends the sandbox. */
+  #broken: { error: unknown } | null = null;
 
   constructor(instance: Instance, phases: Phases, options: SessionOptions) {
     this.instance = instance;
@@ -51,9 +54,15 @@ export class Session {
     try {
       sendSignal(this.instance.k, processOf(this.instance.k), makeInfo(signal, SI_USER));
     } catch (error) {
-      this.#broken.abort(error);
+      this.#broken = { error };
     }
     this.#interruptWait();
+  }
+
+  /** The instance while it has not ended. @throws CatavmmError */
+  running(): Instance {
+    if (!this.#ended) return this.instance;
+    throw new CatavmmError('CATAVMM_CLOSED', 'The sandbox has ended.');
   }
 
   /** The report of this run or boot. Order: after `status` has resolved. */
@@ -71,13 +80,12 @@ export class Session {
     const { timeoutMs, signal } = this.#options;
     const onAbort = (): void => this.#interruptWait();
     signal?.addEventListener('abort', onAbort);
-    const broken = this.#broken.signal;
     try {
       const deadlineNs = timeoutMs === undefined ? Infinity : monotonicNs() + timeoutMs * 1e6;
       const end = await drive(this.instance, {
-        deadlineNs, isAborted: () => broken.aborted || signal?.aborted === true,
+        deadlineNs, isAborted: () => this.#broken !== null || signal?.aborted === true,
       });
-      broken.throwIfAborted();
+      if (this.#broken !== null) throw (this.#broken as { error: unknown }).error;
       return this.#statusOf(end);
     } catch (error) {
       return {
@@ -123,13 +131,13 @@ export class Session {
       exits: counters.exits,
       faults: counters.faults,
       opens: instance.k.vfs.hostOpens,
+      opensBeforehand: instance.k.vfs.borrowed.size,
       phases: this.#phases.us,
     };
-    try {
-      this.#options.onEnd(instance);
-    } finally {
-      closeInstance(instance);
-    }
+    // Whoever waits for the end need not wait for this.
+    this.closed = new Promise((resolve) => { setImmediate(resolve); })
+      .then(() => closeInstance(instance));
+    this.#options.onEnd(instance);
   }
 
   #interruptWait(): void {

@@ -1,5 +1,8 @@
-// Starting a program in a fresh sandbox: the mounted tree, the first process, its descriptors, execve.
-import { errnoName, EACCES, ENOENT, ENOEXEC, ENOTDIR } from '../abi/errno.ts';
+// Starting a program in a fresh sandbox: the mounted tree, the first process, its descriptors,
+// execve.
+import {
+  errnoName, EACCES, EBUSY, EISDIR, ENOENT, ENOEXEC, ENOTDIR,
+} from '../abi/errno.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Process, Task } from '../kernel/records/task.ts';
 import { execProgram } from '../kernel/task/exec.ts';
@@ -9,14 +12,18 @@ import { installFd } from '../kernel/vfs/fd-table.ts';
 import { lookupPath } from '../kernel/vfs/lookup.ts';
 import { dropDentry, holdDentry } from '../kernel/vfs/dentry.ts';
 import { mountRoot } from '../kernel/vfs/mount.ts';
+import { mountVolume } from '../kernel/vfs/mount-volume.ts';
 import { S_IFDIR, S_IFMT } from '../abi/stat.ts';
 import { CatavmmError } from '../errors.ts';
+import type { Volume } from '../options.ts';
 
 /** What is to be started. Strings are encoded as UTF-8. */
 export interface StartRequest {
   argv: Uint8Array[];
   env: Uint8Array[];
   cwd: Uint8Array;
+  /** Volumes of ports.lower, by number; their targets are in their plainest form. */
+  volumes: readonly Volume[];
 }
 
 const SLASH = 0x2f;
@@ -33,6 +40,7 @@ const decoder = new TextDecoder();
 export function startProgram(k: Kernel, request: StartRequest): Task {
   mountRoot(k);
   const process = makeProcess(k);
+  mountVolumes(k, process, request.volumes);
   const task = makeTask(k, process);
   const { stdin, stdout, stderr } = makeConsole(k);
   for (const file of [stdin, stdout, stderr]) installFd(k, process, file, 0, false);
@@ -45,6 +53,24 @@ export function startProgram(k: Kernel, request: StartRequest): Task {
   if (errno !== 0) throw notStarted(decoder.decode(name), errno);
   return task;
 }
+
+/** Outer ones first, whatever the order in which they were given. */
+function mountVolumes(k: Kernel, process: Process, volumes: readonly Volume[]): void {
+  const order = volumes.map((volume, index) => ({ volume, index }))
+    .sort((a, b) => a.volume.target.length - b.volume.target.length);
+  for (const { volume: { target, readOnly }, index } of order) {
+    const error = mountVolume(k, process, index, { target: encoder.encode(target), readOnly });
+    if (error === 0) continue;
+    const why = WHY_NOT_MOUNTED.get(-error) ?? errnoName(-error);
+    throw new CatavmmError('CATAVMM_OPTION', `No volume can be shown as ${target}: ${why}.`);
+  }
+}
+
+const WHY_NOT_MOUNTED: ReadonlyMap<number, string> = new Map([
+  [EBUSY, 'something is mounted there already'],
+  [EISDIR, 'it is a directory, but the source is a file'],
+  [ENOTDIR, 'it is no directory, or one of those above it is none'],
+]);
 
 function enterDirectory(k: Kernel, process: Process, cwd: Uint8Array): void {
   const dentry = lookupPath(k, process, cwd);

@@ -4,11 +4,12 @@ import { writeFd } from '../host/stdio.ts';
 import { HostConsole, QueueConsole, type WaitableConsole } from './console.ts';
 import { toBytes } from './launch.ts';
 
-/** A console and the streams that belong to it; streams that are not piped are empty. */
+/** A console and the streams that belong to it. */
 export interface Stdio {
   console: WaitableConsole;
-  stdout: ReadableStream<Uint8Array>;
-  stderr: ReadableStream<Uint8Array>;
+  /** What is piped; null for what is not. */
+  stdout: ReadableStream<Uint8Array> | null;
+  stderr: ReadableStream<Uint8Array> | null;
   /** Ends both streams. */
   finish(): void;
 }
@@ -19,7 +20,7 @@ const PIPE_BYTES = 1024 * 1024;
 const STDIN_BYTES = 256 * 1024;
 
 interface Pipe {
-  stream: ReadableStream<Uint8Array>;
+  stream: ReadableStream<Uint8Array> | null;
   controller: ReadableStreamDefaultController<Uint8Array> | null;
 }
 
@@ -28,8 +29,7 @@ export function wireStdio(options: SandboxOptions): Stdio {
   const stdout = options.stdout ?? 'piped';
   const stderr = options.stderr ?? 'piped';
   if (options.stdin === 'inherit' && stdout === 'inherit' && stderr === 'inherit') {
-    const nothing = (): ReadableStream<Uint8Array> => closedStream();
-    return { console: new HostConsole(), stdout: nothing(), stderr: nothing(), finish: () => {} };
+    return { console: new HostConsole(), stdout: null, stderr: null, finish: () => {} };
   }
   return wireQueues(options.stdin ?? 'null', [stdout, stderr]);
 }
@@ -38,7 +38,7 @@ function wireQueues(stdin: StdinSource, targets: [OutputTarget, OutputTarget]): 
   const pipes = targets.map((target, index): Pipe =>
     target === 'piped'
       ? makePipe(() => console.resume((index + 1) as 1 | 2))
-      : { stream: closedStream(), controller: null });
+      : { stream: null, controller: null });
   const console: QueueConsole = new QueueConsole((stream, data) => {
     const target = targets[stream - 1];
     if (target === 'inherit') writeFd(stream, data);
@@ -57,7 +57,7 @@ function wireQueues(stdin: StdinSource, targets: [OutputTarget, OutputTarget]): 
 }
 
 function makePipe(onPull: () => void): Pipe {
-  const pipe: Pipe = { stream: closedStream(), controller: null };
+  const pipe: Pipe = { stream: null, controller: null };
   pipe.stream = new ReadableStream<Uint8Array>({
     start: (controller) => { pipe.controller = controller; },
     pull: onPull,
@@ -66,7 +66,8 @@ function makePipe(onPull: () => void): Pipe {
   return pipe;
 }
 
-function closedStream(): ReadableStream<Uint8Array> {
+/** What stands for a stream that is not piped. */
+export function closedStream(): ReadableStream<Uint8Array> {
   return new ReadableStream<Uint8Array>({ start: (controller) => controller.close() });
 }
 

@@ -2,9 +2,8 @@
 import { Strace } from '../kernel/syscalls/strace.ts';
 import type { Instance } from './instance.ts';
 
-/** Traces the calls of a sandbox; without a listener nothing is installed. */
-export function traceCalls(instance: Instance, write: ((line: string) => void) | undefined): void {
-  if (write === undefined) return;
+/** Traces the calls of a sandbox. */
+export function traceCalls(instance: Instance, write: (line: string) => void): void {
   const strace = new Strace(instance.k, write);
   instance.runner.hooks.beforeCall = (task) => strace.before(task);
   instance.runner.hooks.afterCall = (task) => strace.after(task);

@@ -1,7 +1,6 @@
 // Checks all of a func-image: every byte is covered by a digest or must be zero, and the records
 // and page tables must be such as this kernel writes. Goes on after a finding where that makes
 // sense, so that one sees whether an image is damaged in one place or in many.
-import { createHash } from 'node:crypto';
 import { CfiError } from '../../formats/cfi/error.ts';
 import type { CfiSection } from '../../formats/cfi/header.ts';
 import { listPadding } from '../../formats/cfi/layout.ts';
@@ -13,6 +12,7 @@ import { HEADER_BYTES } from '../kernel/state/record.ts';
 import { ImageError } from './image-error.ts';
 import { ImageFile } from './image-file.ts';
 import { checkImage } from './image-open.ts';
+import { beginSha256 } from './sha256.ts';
 
 /** One thing that is wrong with an image. */
 export interface Finding {
@@ -102,7 +102,7 @@ async function checkBytes(file: ImageFile, onChecked: OnChecked): Promise<Proble
 async function hashSection(
   file: ImageFile, { offset, bytes }: CfiSection, onChecked: OnChecked,
 ): Promise<Uint8Array> {
-  const hash = createHash('sha256');
+  const hash = beginSha256();
   const piece = new Uint8Array(Math.min(PIECE_BYTES, bytes));
   for (let done = 0; done < bytes; done += PIECE_BYTES) {
     const wanted = Math.min(PIECE_BYTES, bytes - done);

@@ -1,13 +1,18 @@
-// Volumes (-v SRC:DST): host directories or files shown at other places of the guest's tree. They are
-// part of the lower layer, so the guest's writes stay in the sandbox like all others.
-import { ENOENT, ENOTDIR } from '../abi/errno.ts';
-import { DT_DIR } from '../abi/fcntl.ts';
-import { S_IFDIR } from '../abi/stat.ts';
+// Volumes (-v SRC:DST[:ro]): directories or files of the host shown at other places of the guest's
+// tree. Their content is lower content, so the guest's writes stay in the sandbox like all others.
+// An image names its volumes, and a boot finds them where the build did.
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+import { ENOENT } from '../abi/errno.ts';
+import { CatavmmError } from '../errors.ts';
+import type { HostRoot } from '../host/files.ts';
 import type { LowerEntry, LowerFs, LowerStat } from '../kernel/ports.ts';
+import { splitVolumePath } from '../kernel/vfs/volume-path.ts';
+import type { Volume } from '../options.ts';
+import { makeLowerFs } from './host-ports.ts';
 
-/** A volume with its own root. `target` is relative to the guest's root, without slashes at its ends. */
-export interface MountedVolume {
-  target: string;
+/** A volume with its own root. */
+export interface OpenVolume {
   lower: LowerFs;
   /** For a single file: its name below `lower`'s root; '' for a directory. */
   file: string;
@@ -15,109 +20,115 @@ export interface MountedVolume {
 
 /** Handles are numbered per volume: handle * slots + index. */
 const SLOTS = 64;
+const VOLUMES_MOST: number = SLOTS - 1;
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
 
-/** Puts volumes over a lower file system. At most 63. */
-export function overlayVolumes(root: LowerFs, volumes: readonly MountedVolume[]): LowerFs {
-  if (volumes.length === 0) return root;
-  if (volumes.length >= SLOTS) throw new RangeError('at most 63 volumes');
-  return new VolumeFs(root, volumes);
+/** The volumes with absolute paths in their plainest form. @throws CatavmmError */
+export function checkVolumes(volumes: readonly Volume[]): Volume[] {
+  if (volumes.length > VOLUMES_MOST) {
+    throw new CatavmmError('CATAVMM_OPTION', `At most ${VOLUMES_MOST} volumes can be given.`);
+  }
+  const taken = new Set<string>();
+  return volumes.map((volume) => {
+    const target = path.posix.normalize(volume.target).replace(/\/+$/, '');
+    if (!target.startsWith('/')) {
+      throw new CatavmmError(
+        'CATAVMM_OPTION',
+        `The volume's target ${volume.target} is no place below /.`,
+      );
+    }
+    if (taken.has(target)) {
+      throw new CatavmmError('CATAVMM_OPTION', `Two volumes have the target ${target}.`);
+    }
+    taken.add(target);
+    return { source: path.resolve(volume.source), target, readOnly: volume.readOnly === true };
+  });
+}
+
+/**
+ * Opens a volume's source.
+ * @param openRoot opens a directory; it is closed by whoever gave this
+ * @returns null when there is no such file
+ */
+export function openVolume(
+  source: string,
+  openRoot: (directory: string) => HostRoot,
+): OpenVolume | null {
+  const stat = fs.statSync(source, { throwIfNoEntry: false });
+  if (stat === undefined) return null;
+  // A link would be one in the guest, too, and lead nowhere.
+  const real = fs.realpathSync(source);
+  const isFile = !stat.isDirectory();
+  const root = openRoot(isFile ? path.dirname(real) : real);
+  return { lower: makeLowerFs(root), file: isFile ? path.basename(real) : '' };
+}
+
+/** Puts volumes beside a lower file system; null stands for one that is missing. */
+export function addVolumes(root: LowerFs, volumes: readonly (OpenVolume | null)[]): LowerFs {
+  return volumes.length === 0 ? root : new VolumeFs(root, volumes);
 }
 
 interface Route {
   fs: LowerFs;
-  index: number;
+  slot: number;
   path: Uint8Array;
 }
 
 class VolumeFs implements LowerFs {
-  readonly #parts: readonly LowerFs[];
-  readonly #volumes: readonly MountedVolume[];
+  readonly #root: LowerFs;
+  readonly #volumes: readonly (OpenVolume | null)[];
 
-  constructor(root: LowerFs, volumes: readonly MountedVolume[]) {
-    this.#parts = [root, ...volumes.map((volume) => volume.lower)];
+  constructor(root: LowerFs, volumes: readonly (OpenVolume | null)[]) {
+    this.#root = root;
     this.#volumes = volumes;
   }
 
   stat(path: Uint8Array): LowerStat | number {
-    const { fs, path: rest, index } = this.#route(path);
-    const result = fs.stat(rest);
-    if (index > 0 || typeof result !== 'number') return result;
-    return this.#below(decoder.decode(path)).length > 0 ? syntheticDirectory() : result;
+    const route = this.#route(path);
+    return route === null ? -ENOENT : route.fs.stat(route.path);
   }
 
   open(path: Uint8Array): number {
-    const { fs, path: rest, index } = this.#route(path);
-    const handle = fs.open(rest);
-    return handle < 0 ? handle : handle * SLOTS + index;
+    const route = this.#route(path);
+    if (route === null) return -ENOENT;
+    const handle = route.fs.open(route.path);
+    return handle < 0 ? handle : handle * SLOTS + route.slot;
   }
 
   fstat(handle: number): LowerStat | number {
-    return this.#part(handle).fstat(Math.floor(handle / SLOTS));
+    return this.#owner(handle).fstat(Math.floor(handle / SLOTS));
   }
 
   read(handle: number, offset: number, target: Uint8Array): number {
-    return this.#part(handle).read(Math.floor(handle / SLOTS), offset, target);
+    return this.#owner(handle).read(Math.floor(handle / SLOTS), offset, target);
   }
 
   readlink(path: Uint8Array): Uint8Array | number {
-    const { fs, path: rest } = this.#route(path);
-    return fs.readlink(rest);
+    const route = this.#route(path);
+    return route === null ? -ENOENT : route.fs.readlink(route.path);
   }
 
   list(path: Uint8Array): LowerEntry[] | number {
-    const { fs, path: rest, index } = this.#route(path);
-    const listed = fs.list(rest);
-    const extra = index > 0 ? [] : this.#below(decoder.decode(path));
-    if (typeof listed === 'number') {
-      return extra.length > 0 && (listed === -ENOENT || listed === -ENOTDIR)
-        ? extra.map(entryOf) : listed;
-    }
-    const known = new Set(listed.map((entry) => decoder.decode(entry.name)));
-    return [...listed, ...extra.filter((name) => !known.has(name)).map(entryOf)];
+    const route = this.#route(path);
+    return route === null ? -ENOENT : route.fs.list(route.path);
   }
 
   close(handle: number): void {
-    this.#part(handle).close(Math.floor(handle / SLOTS));
+    this.#owner(handle).close(Math.floor(handle / SLOTS));
   }
 
-  #part(handle: number): LowerFs {
-    return this.#parts[handle % SLOTS] as LowerFs;
+  /** Slot 0 is the rootfs, slot i + 1 volume i. */
+  #owner(handle: number): LowerFs {
+    return this.#volumes[handle % SLOTS - 1]?.lower ?? this.#root;
   }
 
-  /** The volume with the longest target that holds `path`, or the root. */
-  #route(path: Uint8Array): Route {
-    const text = decoder.decode(path);
-    let best: Route = { fs: this.#parts[0] as LowerFs, index: 0, path };
-    let length = -1;
-    this.#volumes.forEach(({ target, lower, file }, position) => {
-      const inside = text === target || text.startsWith(`${target}/`);
-      if (!inside || target.length <= length) return;
-      length = target.length;
-      const rest = file === '' ? text.slice(target.length + 1) : file;
-      best = { fs: lower, index: position + 1, path: encoder.encode(rest) };
-    });
-    return best;
+  /** Whose path it is; null for a volume that there is not. */
+  #route(path: Uint8Array): Route | null {
+    const found = splitVolumePath(path);
+    if (found === null) return { fs: this.#root, slot: 0, path };
+    const volume = this.#volumes[found.index] ?? null;
+    if (volume === null) return null;
+    const inside = volume.file === '' ? found.rest : encoder.encode(volume.file);
+    return { fs: volume.lower, slot: found.index + 1, path: inside };
   }
-
-  /** Names directly below `path` on the way to a volume. */
-  #below(path: string): string[] {
-    const prefix = path === '' ? '' : `${path}/`;
-    const names = this.#volumes
-      .filter(({ target }) => target.startsWith(prefix) && target.length > prefix.length)
-      .map(({ target }) => target.slice(prefix.length).split('/')[0] as string);
-    return [...new Set(names)];
-  }
-}
-
-function entryOf(name: string): LowerEntry {
-  return { name: encoder.encode(name), ino: 1, type: DT_DIR };
-}
-
-function syntheticDirectory(): LowerStat {
-  return {
-    dev: 0, ino: 1, mode: S_IFDIR | 0o755, nlink: 2, uid: 0, gid: 0, rdev: 0, bytes: 4096,
-    atimeSec: 0, atimeNsec: 0, mtimeSec: 0, mtimeNsec: 0, ctimeSec: 0, ctimeNsec: 0,
-  };
 }

@@ -1,17 +1,21 @@
 // The pages that a boot touches first, pre-copied into the bank and mapped before the guest runs:
-// 1.2 µs a page instead of a copy-on-write exit of 36, or of 2.7 for reading a base page (paper 3.1;
-// REAP, FaaSnap). Pages that are only read are copied too: a bank page is mapped along with its
-// neighbours, a page of a read-only file mapping never is.
+// 1.2 µs a page instead of a copy-on-write exit of 36, or of 2.7 for reading a base page (paper
+// 3.1; REAP, FaaSnap). Pages that are only read are copied too: a bank page is mapped along with
+// its neighbours, a page of a read-only file mapping never is.
 //
 //   private tree   only the tables on the path to these pages; leaf j names bank frame 1 + j
 //   merged with the image's tables (base) by the merge module: private entry if present, else base
 import { processOf, type Kernel } from '../kernel/kernel.ts';
-import { pfnAt, PTE_NX_HIGH, PTE_P, PTE_SHARED, setEntry } from '../kernel/mm/pte.ts';
+import {
+  pfnAt, PTE_A, PTE_D, PTE_NX_HIGH, PTE_P, PTE_SHARED, setEntry,
+} from '../kernel/mm/pte.ts';
+import { visitPresent } from '../kernel/mm/tables.ts';
 import { giveRegion, memory, type Region, takeRegion, u32 } from '../kernel/state/memory.ts';
 import { createLayout } from '../../wasm/layout.ts';
 import { BANK_GPA, BASE_GPA } from '../machine/layout.ts';
 import { PAGE_BYTES } from '../kernel/ports.ts';
 import type { OpenImage } from './image-open.ts';
+import type { Snapshot } from './snapshot.ts';
 import { entryWord, findImageLeaf, FIRST_TABLE_PFN, visitImageLeaves } from './image-tables.ts';
 
 /** A touched page: its virtual page number and the image frame it had. */
@@ -38,12 +42,13 @@ const TABLE_FLAGS = 0x67;
 const LEAF_WRITTEN = 0x67;
 const LEAF_READ = 0x25;
 const TWO_32 = 0x1_0000_0000;
+const USER_END = 0x8000_0000_0000;
 
 /**
  * Lists the pages that a finished boot of `image` has in its bank and that the image had as private
  * frames: what it wrote, and what was copied along.
  */
-export function collectWritten(k: Kernel, image: OpenImage): TouchedPage[] {
+export function collectWritten(k: Kernel, image: Snapshot): TouchedPage[] {
   const mm = processOf(k).mm;
   if (mm === null) return [];
   const out = takeRegion(COLLECT_MAX * 12);
@@ -68,21 +73,43 @@ export function collectWritten(k: Kernel, image: OpenImage): TouchedPage[] {
   }
 }
 
-/** The private pages among an image's hot frames (its first `hotFrames`), in frame order. */
+/**
+ * Lists the private pages that a trial (Kernel.isTrial) touched, by what the A and D bits say, in the
+ * order of their frames.
+ */
+export function collectTouched(k: Kernel, snapshot: Snapshot): TouchedPage[] {
+  const mm = processOf(k).mm;
+  const pages: TouchedPage[] = [];
+  if (mm === null) return pages;
+  visitPresent(k.tables, mm.rootTable, 0, USER_END, (at, gva) => {
+    const flags = u32[at] as number;
+    if ((flags & PTE_A) === 0) return;
+    const vpn = gva / PAGE_BYTES;
+    const leaf = findImageLeaf(snapshot.tables.address, vpn);
+    if (leaf === 0 || ((u32[leaf] as number) & PTE_SHARED) !== 0) return;
+    const isWritten = pfnAt(at) < BASE_PFN && (flags & PTE_D) !== 0;
+    pages.push({ vpn, frame: pfnAt(leaf) - BASE_PFN, isWritten });
+  });
+  return pages.sort((a, b) => a.frame - b.frame);
+}
+
+/** The private pages among an image's hot frames (the first `hotFrames` of its own), in order. */
 export function touchedByImage(image: OpenImage): TouchedPage[] {
-  const { hotFrames, writeFrames } = image.header.memory;
+  const { hotFrames, writeFrames, frames } = image.header.memory;
   const pages: TouchedPage[] = [];
   if (hotFrames === 0) return pages;
+  const firstOwn = image.baseFrames - frames;
   visitImageLeaves(image.tables.address, (vpn, at) => {
     const frame = pfnAt(at) - BASE_PFN;
-    if (frame >= hotFrames || ((u32[at] as number) & PTE_SHARED) !== 0) return;
-    pages.push({ vpn, frame, isWritten: frame < writeFrames });
+    const own = frame - firstOwn;
+    if (own < 0 || own >= hotFrames || ((u32[at] as number) & PTE_SHARED) !== 0) return;
+    pages.push({ vpn, frame, isWritten: own < writeFrames });
   });
   return pages.sort((a, b) => a.frame - b.frame);
 }
 
 /** Builds the private tree for `pages`; null when there are none or too many. */
-export function makeWriteSet(image: OpenImage, pages: readonly TouchedPage[]): WriteSet | null {
+export function makeWriteSet(image: Snapshot, pages: readonly TouchedPage[]): WriteSet | null {
   if (pages.length === 0 || pages.length > PAGES_MAX) return null;
   const region = takeRegion((pages.length * 3 + 1) * PAGE_BYTES);
   const tables = region.address;

@@ -3,11 +3,11 @@
 import { type Region, giveRegion, takeRegion, u8 } from '../kernel/state/memory.ts';
 import { Machine } from '../machine/machine.ts';
 import type { CpuBaseline } from '../machine/cpu-baseline.ts';
-import { TABLE_WINDOW_BYTES } from '../machine/layout.ts';
-import { findInvalidationMethod } from '../machine/self-test.ts';
-import { setInvalidationMethod, StaleTranslations } from '../machine/translations.ts';
-import { visibleFeatures } from './cpu-check.ts';
-import { populate } from '../host/memory.ts';
+import { writeXsave } from '../machine/fpu.ts';
+import { FIRST_GUEST_TABLE, TABLE_COUNT, TABLE_WINDOW_BYTES } from '../machine/layout.ts';
+import { StaleTranslations } from '../machine/translations.ts';
+import { discard, dropTranslations } from '../host/memory.ts';
+import { PAGE_BYTES } from '../kernel/ports.ts';
 import { kvmSignalMask } from '../host/slice-timer.ts';
 
 export interface ZygoteOptions {
@@ -18,15 +18,20 @@ export interface ZygoteOptions {
   baseline: CpuBaseline;
 }
 
-/** Bank memory that a prepared machine has beyond what its image pre-copies. */
-const SPARE_BYTES = 1024 * 1024;
-const TEST_BYTES = 4 * 1024 * 1024;
+/** Tables that a machine's probes may have written (machine/probe.ts). */
+const PROBED_TABLES = 16;
 
 export interface Zygote {
   readonly machine: Machine;
   readonly tables: Region;
   readonly stale: StaleTranslations;
   readonly options: ZygoteOptions;
+  /** Index of the first page table of its next guest. */
+  firstTable: number;
+  /** Identity of the snapshot whose frames are mapped over the base window. */
+  mapped: string | null;
+  /** Who used it last; null while nobody has. */
+  tenant: string | null;
 }
 
 /** Size classes of base windows: a slot costs with its size, so images use the next larger one. */
@@ -38,7 +43,9 @@ export const BASE_BYTES_MAX: number = BASE_CLASSES[BASE_CLASSES.length - 1] as n
 /** The base window for an image with `bytes` of frames. @throws RangeError above 4 GiB */
 export function baseClassOf(bytes: number): number {
   const found = BASE_CLASSES.find((size) => size >= bytes);
-  if (found === undefined) throw new RangeError(`an image of ${bytes} bytes of memory is too large`);
+  if (found === undefined) {
+    throw new RangeError(`an image of ${bytes} bytes of memory is too large`);
+  }
   return found;
 }
 
@@ -52,61 +59,74 @@ export function makeZygote(options: ZygoteOptions): Zygote {
       baseline: options.baseline,
       tables: { bytes: u8.subarray(tables.address, tables.address + tables.bytes) },
     });
-    machine.vcpu.setSignalMask(kvmSignalMask());
-    return { machine, tables, stale: new StaleTranslations(machine), options };
+    return finishZygote(machine, tables, options);
   } catch (error) {
-    giveRegion(tables);
+    giveRegion(tables, (FIRST_GUEST_TABLE + PROBED_TABLES) * PAGE_BYTES);
     throw error;
   }
 }
 
-const ready: Zygote[] = [];
-let isTested = false;
-
-/** Runs the machine's self-test once per process, on a machine that is thrown away. */
-function testHost(options: ZygoteOptions): void {
-  if (isTested) return;
-  isTested = true;
-  const zygote = makeZygote({ ...options, memoryBytes: TEST_BYTES, baseBytes: 0 });
-  setInvalidationMethod(findInvalidationMethod(zygote.machine));
-  closeZygote(zygote);
-}
-
-/**
- * Makes `count` machines beforehand, so that later boots find them ready.
- * @param precopiedBytes how much of the bank a boot fills at once: brought in now
- */
-export function prepareZygotes(
-  options: ZygoteOptions,
-  count: number,
-  precopiedBytes: number,
-): void {
-  testHost(options);
-  for (let i = 0; i < count; i++) {
-    const zygote = makeZygote(options);
-    const bytes = Math.min(precopiedBytes + SPARE_BYTES, options.memoryBytes);
-    visibleFeatures(options.baseline, zygote.machine);
-    populate(zygote.machine.bank.address, bytes);
-    ready.push(zygote);
+function finishZygote(machine: Machine, tables: Region, options: ZygoteOptions): Zygote {
+  try {
+    machine.vcpu.setSignalMask(kvmSignalMask());
+    return {
+      machine, tables, options,
+      stale: new StaleTranslations(machine),
+      firstTable: FIRST_GUEST_TABLE,
+      mapped: null,
+      tenant: null,
+    };
+  } catch (error) {
+    machine.close();
+    throw error;
   }
 }
 
-/** A ready machine of the same configuration, or a new one. */
-export function takeZygote(options: ZygoteOptions): Zygote {
-  const index = ready.findIndex(({ options: o }) =>
-    o.memoryBytes === options.memoryBytes && o.baseBytes === options.baseBytes &&
-    o.baseline === options.baseline);
-  const [found] = index < 0 ? [] : ready.splice(index, 1);
-  return found ?? makeZygote(options);
+/** What a guest has used of its zygote. */
+export interface Used {
+  /** One past the highest page of the table window. */
+  tablesEnd: number;
+  /** One past the highest frame of the bank. */
+  framesEnd: number;
 }
 
-/** Closes machines that nobody took. */
-export function dropReadyZygotes(): void {
-  for (const zygote of ready.splice(0)) closeZygote(zygote);
+/** A recycled machine has so many tables left at least, or it is closed. */
+const TABLES_LEFT_MIN = 1024;
+/** So many used frames are zeroed; of more the memory is given back. */
+const ZEROED_FRAMES_MAX = 4096;
+
+/**
+ * Makes a used machine as good as new for the next guest of the same tenant; false when it has to be
+ * closed instead. Nothing of the last guest stays: frames and tables are zero, the FPU is reset, and
+ * the other registers are loaded whole before each entry (Vcpu.loadRegs).
+ *
+ * The next guest's tables lie where no table of this machine ever was, so that nothing KVM remembers
+ * of the last guest's tables concerns it (facts that a VMM cannot make it forget one by one); leaf
+ * translations are dropped through the MMU notifier.
+ */
+export function recycleZygote(zygote: Zygote, used: Used): boolean {
+  const { machine, tables } = zygote;
+  if (TABLE_COUNT - used.tablesEnd < TABLES_LEFT_MIN) return false;
+  const { bank, bankView } = machine;
+  const usedBytes = used.framesEnd * PAGE_BYTES;
+  const zeroedBytes = Math.min(usedBytes, ZEROED_FRAMES_MAX * PAGE_BYTES);
+  zygote.stale.forget();
+  dropTranslations(bank.address, usedBytes, true);
+  bankView.fill(0, 0, zeroedBytes);
+  if (usedBytes > zeroedBytes) discard(bank.address + zeroedBytes, usedBytes - zeroedBytes);
+  u8.fill(0, tables.address + zygote.firstTable * PAGE_BYTES,
+    tables.address + used.tablesEnd * PAGE_BYTES);
+  zygote.firstTable = used.tablesEnd;
+  writeXsave(machine.vcpu, null);
+  return true;
 }
 
-/** Closes the machine and gives its memory back. */
-export function closeZygote(zygote: Zygote): void {
+/**
+ * Closes the machine and gives its memory back.
+ * @param tablesEnd one past the highest page of the table window that was used; only what was used
+ *   is cleared, because clearing all of the window would bring all of it into memory first
+ */
+export function closeZygote(zygote: Zygote, tablesEnd: number = 0): void {
   zygote.machine.close();
-  giveRegion(zygote.tables);
+  giveRegion(zygote.tables, Math.max(tablesEnd, zygote.firstTable + PROBED_TABLES) * PAGE_BYTES);
 }

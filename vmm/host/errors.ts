@@ -1,5 +1,5 @@
-// Failures of the host: a system call, KVM, a missing file. What the guest does wrong is never one of
-// these; it gets an errno or a signal.
+// Failures of the host: a system call, KVM, a missing file. What the guest does wrong is never one
+// of these; it gets an errno or a signal.
 
 /** Stable codes; `hint` says what the user can do. */
 export type HostErrorCode =

@@ -1,6 +1,6 @@
-// Files of the host below a root directory, for the guest's read-only lower layer: statx, openat2 with
-// RESOLVE_IN_ROOT, pread, readlinkat, getdents64. The guest kernel resolves paths itself, component by
-// component, so the host never follows a link on its behalf.
+// Files of the host below a root directory, for the guest's read-only lower layer: statx, openat2
+// with RESOLVE_IN_ROOT, pread, readlinkat, getdents64. The guest kernel resolves paths itself,
+// component by component, so the host never follows a link on its behalf.
 import * as libc from './libc.ts';
 import { HostError } from './errors.ts';
 import { takeScratch, type Scratch } from './scratch.ts';
@@ -51,17 +51,29 @@ export interface HostEntry {
   type: number;
 }
 
-/** A directory below which files are read. Results are -errno where a call fails. */
+let scratch: Scratch | null = null;
+
+/** One piece for all roots of a thread: no call returns with anything of its own left in it. */
+function sharedScratch(): Scratch {
+  scratch ??= takeScratch(DIRENT_OFFSET + DIRENT_BYTES);
+  return scratch;
+}
+
+/**
+ * A directory below which files are read. Results are -errno where a call fails.
+ *
+ * Ownership: whoever makes one calls dispose(); what open() gave is closed with close().
+ */
 export class HostRoot {
-  readonly fd: number;
-  #scratch: Scratch;
+  /** -1 after dispose(). */
+  #fd: number;
+  readonly #scratch: Scratch = sharedScratch();
 
   /** @throws HostError when the directory cannot be opened */
   constructor(path: string) {
-    this.#scratch = takeScratch(DIRENT_OFFSET + DIRENT_BYTES);
     // SAFETY: a string for the duration of the call.
-    this.fd = libc.open(path, O_PATH | O_DIRECTORY | O_RDONLY_CLOEXEC, 0);
-    if (this.fd < 0) {
+    this.#fd = libc.open(path, O_PATH | O_DIRECTORY | O_RDONLY_CLOEXEC, 0);
+    if (this.#fd < 0) {
       throw new HostError('CATAVMM_HOST_CALL', `the rootfs ${path} cannot be opened`, {
         errno: libc.lastErrno(),
         call: 'open',
@@ -73,7 +85,7 @@ export class HostRoot {
   /** statx without following a link at the end. '' is the root itself. */
   stat(path: Uint8Array): HostStat | number {
     if (!this.#putPath(path)) return -ENAMETOOLONG;
-    return this.#statx(this.fd, path.length === 0 ? AT_EMPTY_PATH : AT_SYMLINK_NOFOLLOW);
+    return this.#statx(this.#fd, path.length === 0 ? AT_EMPTY_PATH : AT_SYMLINK_NOFOLLOW);
   }
 
   /** statx of an open file. */
@@ -97,9 +109,9 @@ export class HostRoot {
   readlink(path: Uint8Array): Uint8Array | number {
     if (!this.#putPath(path)) return -ENAMETOOLONG;
     const { address, bytes } = this.#scratch;
-    // SAFETY: path and result lie in this object's scratch block.
+    // SAFETY: path and result lie in the thread's scratch block.
     const count = libc.syscall(
-      SYS_READLINKAT, this.fd, address, address + DIRENT_OFFSET, PATH_BYTES,
+      SYS_READLINKAT, this.#fd, address, address + DIRENT_OFFSET, PATH_BYTES,
     );
     if (count < 0) return -libc.lastErrno();
     return bytes.slice(DIRENT_OFFSET, DIRENT_OFFSET + count);
@@ -121,14 +133,22 @@ export class HostRoot {
     libc.close(handle);
   }
 
+  /** Closes the directory itself; calls say -EBADF afterwards. Idempotent. */
+  dispose(): void {
+    if (this.#fd < 0) return;
+    // SAFETY: a descriptor of this object, which forgets it below.
+    libc.close(this.#fd);
+    this.#fd = -1;
+  }
+
   #openat2(path: Uint8Array, flags: number): number {
     if (!this.#putPath(path.length === 0 ? DOT : path)) return -ENAMETOOLONG;
     const { view, address } = this.#scratch;
     view.setBigUint64(HOW_OFFSET, BigInt(flags), true);
     view.setBigUint64(HOW_OFFSET + 8, 0n, true);
     view.setBigUint64(HOW_OFFSET + 16, BigInt(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS), true);
-    // SAFETY: the path and struct open_how lie in this object's scratch block.
-    const fd = libc.syscall(SYS_OPENAT2, this.fd, address, address + HOW_OFFSET, 24);
+    // SAFETY: the path and struct open_how lie in the thread's scratch block.
+    const fd = libc.syscall(SYS_OPENAT2, this.#fd, address, address + HOW_OFFSET, 24);
     return fd < 0 ? -libc.lastErrno() : fd;
   }
 
@@ -142,7 +162,7 @@ export class HostRoot {
   #statx(dirFd: number, flags: number): HostStat | number {
     const { address, view } = this.#scratch;
     const to = PATH_BYTES;
-    // SAFETY: the path and struct statx lie in this object's scratch block.
+    // SAFETY: the path and struct statx lie in the thread's scratch block.
     if (libc.syscall(SYS_STATX, dirFd, address, flags, STATX_BASIC_STATS, address + to) < 0) {
       return -libc.lastErrno();
     }
@@ -153,7 +173,7 @@ export class HostRoot {
     const entries: HostEntry[] = [];
     const { address, view, bytes } = this.#scratch;
     for (;;) {
-      // SAFETY: the result area lies in this object's scratch block.
+      // SAFETY: the result area lies in the thread's scratch block.
       const count = libc.syscall(SYS_GETDENTS64, fd, address + DIRENT_OFFSET, DIRENT_BYTES);
       if (count < 0) return -libc.lastErrno();
       if (count === 0) return entries;

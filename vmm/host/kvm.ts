@@ -1,11 +1,12 @@
-// /dev/kvm: opening it, asking what it can do, making VMs and vCPUs. Thin: one function per ioctl that
-// the machine uses, each failure a HostError that names the ioctl.
+// /dev/kvm: opening it, asking what it can do, making VMs and vCPUs. Thin: one function per ioctl
+// that the machine uses, each failure a HostError that names the ioctl.
 import * as libc from './libc.ts';
 import { HostError } from './errors.ts';
 import { mapAnonymous, type NativeRange } from './memory.ts';
 import {
   KVM_API_VERSION, KVM_CHECK_EXTENSION, KVM_CREATE_VCPU, KVM_CREATE_VM, KVM_GET_API_VERSION,
-  KVM_GET_SUPPORTED_CPUID, KVM_GET_VCPU_MMAP_SIZE, KVM_SET_USER_MEMORY_REGION, KvmUserspaceMemoryRegion,
+  KVM_GET_SUPPORTED_CPUID, KVM_GET_VCPU_MMAP_SIZE, KVM_SET_USER_MEMORY_REGION,
+  KvmUserspaceMemoryRegion,
 } from '../abi/kvm.ts';
 import { ENOENT, EACCES, EPERM, EBUSY, ENODEV, ENXIO } from '../abi/errno.ts';
 import { giveScratch, takeScratch } from './scratch.ts';
@@ -32,17 +33,23 @@ export function openKvm(): number {
   // SAFETY: a constant path.
   const fd = libc.open('/dev/kvm', O_RDWR_CLOEXEC);
   if (fd < 0) throw unavailable(libc.lastErrno());
-  const version = mustIoctl(fd, KVM_GET_API_VERSION, 0, 'KVM_GET_API_VERSION');
-  if (version !== KVM_API_VERSION) {
+  try {
+    const version = mustIoctl(fd, KVM_GET_API_VERSION, 0, 'KVM_GET_API_VERSION');
+    if (version === KVM_API_VERSION) return fd;
     throw new HostError('CATAVMM_KVM_UNSUPPORTED', `KVM speaks API version ${version}, not 12`);
+  } catch (error) {
+    // SAFETY: the descriptor is ours and nobody has it.
+    libc.close(fd);
+    throw error;
   }
-  return fd;
 }
 
 function unavailable(errno: number): HostError {
   const hints: Record<number, string> = {
-    [ENOENT]: 'Load the kvm module (modprobe kvm_intel or kvm_amd) or turn on (nested) virtualisation.',
-    [EACCES]: 'Add your user to the group that owns /dev/kvm: sudo usermod -aG kvm $USER, then log in again.',
+    [ENOENT]: 'Load the kvm module (modprobe kvm_intel or kvm_amd) ' +
+      'or turn on (nested) virtualisation.',
+    [EACCES]: 'Add your user to the group that owns /dev/kvm: ' +
+      'sudo usermod -aG kvm $USER, then log in again.',
     [EPERM]: 'Give the container the device: docker run --device /dev/kvm …',
     [EBUSY]: 'Another hypervisor holds the CPU\'s virtualisation extensions; stop it.',
     [ENODEV]: 'Turn on virtualisation in the firmware, or nested virtualisation in the outer host.',
@@ -99,7 +106,9 @@ export function setMemoryRegion(vmFd: number, memory: MemorySlot): void {
   }
 }
 
-/** struct kvm_cpuid2 as KVM_GET_SUPPORTED_CPUID fills it: native memory, kept for KVM_SET_CPUID2. */
+/**
+ * struct kvm_cpuid2 as KVM_GET_SUPPORTED_CPUID fills it: native memory, kept for KVM_SET_CPUID2.
+ */
 export interface CpuidTable {
   readonly memory: NativeRange;
   readonly view: DataView;
@@ -109,6 +118,7 @@ export interface CpuidTable {
 /** What CPUID can show to guests here. Ownership: lives as long as the thread. */
 export function supportedCpuid(kvmFd: number): CpuidTable {
   const memory = mapAnonymous(4 * 4096);
+  // SAFETY: the mapping was made above, is as long as the view and is never unmapped.
   const view = new DataView(libc.viewNative(memory.address, memory.bytes));
   view.setUint32(0, CPUID_ENTRIES_MAX, true);
   mustIoctl(kvmFd, KVM_GET_SUPPORTED_CPUID, memory.address, 'KVM_GET_SUPPORTED_CPUID');

@@ -15,7 +15,9 @@ function bind(prototype: string): Native {
 const openFn = bind('int open(const char *path, int flags, int mode)');
 const closeFn = bind('int close(int fd)');
 const ioctlFn = bind('int ioctl(int fd, unsigned long request, uintptr_t argument)');
-const mmapFn = bind('uintptr_t mmap(uintptr_t a, size_t n, int prot, int flags, int fd, int64_t off)');
+const mmapFn = bind(
+  'uintptr_t mmap(uintptr_t a, size_t n, int prot, int flags, int fd, int64_t off)',
+);
 const munmapFn = bind('int munmap(uintptr_t address, size_t bytes)');
 const mprotectFn = bind('int mprotect(uintptr_t address, size_t bytes, int prot)');
 const madviseFn = bind('int madvise(uintptr_t address, size_t bytes, int advice)');
@@ -31,7 +33,9 @@ const syscallFn = bind(
 const sigmaskFn = bind('int pthread_sigmask(int how, uintptr_t set, uintptr_t old)');
 const signalFn = bind('uintptr_t signal(int signal, uintptr_t handler)');
 const timerCreateFn = bind('int timer_create(int clock, uintptr_t event, uintptr_t id)');
-const timerSetFn = bind('int timer_settime(uintptr_t id, int flags, uintptr_t value, uintptr_t old)');
+const timerSetFn = bind(
+  'int timer_settime(uintptr_t id, int flags, uintptr_t value, uintptr_t old)',
+);
 const timerDeleteFn = bind('int timer_delete(uintptr_t id)');
 const sigtimedwaitFn = bind('int sigtimedwait(uintptr_t set, uintptr_t info, uintptr_t timeout)');
 const clockFn = bind('int clock_gettime(int clock, uintptr_t to)');
@@ -42,7 +46,7 @@ export function lastErrno(): number {
   return koffi.errno();
 }
 
-/** open(2). SAFETY: the path is copied to a NUL-terminated C string for the duration of the call. */
+/** open(2). SAFETY: the path is copied to a NUL-terminated C string that lives during the call. */
 export function open(path: string, flags: number, mode: number = 0): number {
   return Number(openFn(path, flags, mode));
 }
@@ -52,7 +56,7 @@ export function close(fd: number): number {
   return Number(closeFn(fd));
 }
 
-/** ioctl(2). SAFETY: `argument` is a value, or the address of a structure the caller keeps alive. */
+/** ioctl(2). SAFETY: `argument` is a value, or the address of a struct the caller keeps alive. */
 export function ioctl(fd: number, request: number, argument: number): number {
   return Number(ioctlFn(fd, request, argument));
 }
@@ -60,7 +64,7 @@ export function ioctl(fd: number, request: number, argument: number): number {
 /** Result of a failed mmap (MAP_FAILED) as `mmap` here returns it. */
 export const MAP_FAILED = -1;
 
-/** mmap(2). SAFETY: with MAP_FIXED the caller owns the whole range and nothing views it meanwhile. */
+/** mmap(2). SAFETY: with MAP_FIXED the caller owns the whole range, and no view of it is used. */
 export function mmap(
   address: number,
   bytes: number,
@@ -79,7 +83,7 @@ export function munmap(address: number, bytes: number): number {
   return Number(munmapFn(address, bytes));
 }
 
-/** mprotect(2). SAFETY: the caller owns the range; JavaScript does not touch it while unreadable. */
+/** mprotect(2). SAFETY: the caller owns the range; no JavaScript touches it while unreadable. */
 export function mprotect(address: number, bytes: number, prot: number): number {
   return Number(mprotectFn(address, bytes, prot));
 }
@@ -156,7 +160,7 @@ export function timerDelete(id: number): number {
   return Number(timerDeleteFn(id));
 }
 
-/** sigtimedwait(2). SAFETY: `set` is a sigset, `timeout` a struct timespec; no siginfo is asked for. */
+/** sigtimedwait(2). SAFETY: `set` is a sigset, `timeout` a struct timespec; siginfo is null. */
 export function sigtimedwait(set: number, timeout: number): number {
   return Number(sigtimedwaitFn(set, 0, timeout));
 }
@@ -181,7 +185,7 @@ export function viewNative(address: number, bytes: number): ArrayBuffer {
   return koffi.view(BigInt(address), bytes) as ArrayBuffer;
 }
 
-/** Address of a typed array's first byte. SAFETY: valid only while `array`'s buffer is referenced. */
+/** Address of a typed array's first byte. SAFETY: valid only while `array`'s buffer is alive. */
 export function addressOf(array: Uint8Array): number {
   return Number(koffi.address(array));
 }

@@ -28,8 +28,11 @@ export function takeScratch(bytes: number): Scratch {
     // SAFETY: a fresh private mapping that is never unmapped, so views of it stay valid.
     address = libc.mmap(0, SCRATCH_BYTES, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0);
     if (address === libc.MAP_FAILED) {
-      throw new HostError('CATAVMM_OUT_OF_MEMORY', 'no memory for call structures', { call: 'mmap' });
+      throw new HostError('CATAVMM_OUT_OF_MEMORY', 'no memory for call structures', {
+        call: 'mmap',
+      });
     }
+    // SAFETY: the whole of the mapping made above.
     buffer = libc.viewNative(address, SCRATCH_BYTES);
   }
   const rounded = Math.ceil(bytes / 64) * 64;

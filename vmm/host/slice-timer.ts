@@ -1,10 +1,11 @@
-// Time slices without signal handlers. A real-time signal is blocked in this thread and unblocked only
-// inside KVM_RUN (KVM_SET_SIGNAL_MASK); a periodic timer sends it to the thread; KVM_RUN then returns
-// EINTR and the pending signal is eaten here. No handler ever runs.
+// Time slices without signal handlers. A real-time signal is blocked in this thread and unblocked
+// only inside KVM_RUN (KVM_SET_SIGNAL_MASK); a periodic timer sends it to the thread; KVM_RUN then
+// returns EINTR and the pending signal is eaten here. No handler ever runs.
 //
 // The signal is also ignored, because an engine's event loop may wait with all signals unblocked
-// (epoll_pwait2 with an empty mask on Bun): there it must vanish, not end the process. A blocked signal
-// stays pending although it is ignored, and KVM_RUN keeps the thread's own mask as the real one.
+// (epoll_pwait2 with an empty mask on Bun): there it must vanish, not end the process. A blocked
+// signal stays pending although it is ignored, and KVM_RUN keeps the thread's own mask as the real
+// one.
 import * as libc from './libc.ts';
 import { HostError } from './errors.ts';
 import { takeScratch, type Scratch } from './scratch.ts';

@@ -1,5 +1,5 @@
-// This process's stdin, stdout and stderr as plain descriptors: polled, read and written without the
-// runtime's streams, so that a guest's bytes pass unchanged and nothing is buffered twice.
+// This process's stdin, stdout and stderr as plain descriptors: polled, read and written without
+// the runtime's streams, so that a guest's bytes pass unchanged and nothing is buffered twice.
 import * as libc from './libc.ts';
 import { takeScratch, type Scratch } from './scratch.ts';
 import { EAGAIN, EBADF, EINTR } from '../abi/errno.ts';

@@ -1,7 +1,8 @@
 // The func-entry point: where a program says "initialised" (design: Func-entry). Explicitly by
-// catavmm_entry(2) or by reading /dev/catavmm/entry; boot/ also watches for unmodified programs (stdin,
-// listen, a printed line). Reaching it makes the run loop stop, so that the image can be saved; the
-// calling thread stays blocked in the call, and each boot of the image wakes it with the generation.
+// catavmm_entry(2) or by reading /dev/catavmm/entry; boot/ also watches for unmodified programs
+// (stdin, listen, a printed line). Reaching it makes the run loop stop, so that the image can be
+// saved; the calling thread stays blocked in the call, and each boot of the image wakes it with the
+// generation.
 import type { Kernel } from './kernel.ts';
 import type { Task } from './records/task.ts';
 import { FILE_ENTRY, type File } from './records/vfs.ts';
@@ -34,8 +35,9 @@ function wantsExplicit(k: Kernel): boolean {
 }
 
 /**
- * catavmm_entry(2): the func-entry point. Blocks while an image is being built, and returns the boot's
- * generation in each boot of it; in a plain run it returns 0 at once. No arguments, no errors.
+ * catavmm_entry(2): the func-entry point. Blocks while an image is being built, and returns the
+ * boot's generation in each boot of it; in a plain run it returns 0 at once. No arguments, no
+ * errors.
  */
 function entry(k: Kernel, task: Task): number {
   if (task.waitState === RESUMED || !wantsExplicit(k)) return k.root.generation;
@@ -44,7 +46,9 @@ function entry(k: Kernel, task: Task): number {
   return block(k, task, [entryQueue(k)], ERESTARTSYS);
 }
 
-/** Wakes the threads that reached the entry; called once by each boot (and by a build that goes on). */
+/**
+ * Wakes the threads that reached the entry; called once by each boot (and by a build that goes on).
+ */
 export function resumeEntry(k: Kernel): void {
   const queue = k.root.entryQueue;
   k.root.entryKind = ENTRY_NONE;

@@ -36,6 +36,8 @@ export interface Kernel {
   readonly counters: SyscallCounter;
   /** The thread whose registers are on the vCPU, or null. */
   current: Task | null;
+  /** A boot that finds out which pages are touched: only the guest sets A and D bits. */
+  isTrial: boolean;
 }
 
 /** The sandbox's only process. Preconditions: exec has run. */

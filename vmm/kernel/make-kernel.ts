@@ -38,5 +38,6 @@ export function assembleKernel(
     vfs: new VfsCache(),
     counters: new SyscallCounter(),
     current: null,
+    isTrial: false,
   };
 }

@@ -2,7 +2,7 @@
 // console, clocks and entropy. boot/ implements them over the machine and the host; unit tests with
 // plain arrays. Errors are -errno; nothing here throws for what a guest or a file can cause.
 
-/** A frame id: 0 none, bank frame i = i, base frame (from the image, read-only) i = BASE_FRAME | i. */
+/** A frame id: 0 none, i bank frame i, BASE_FRAME | i base frame i (from the image, read-only). */
 export type FrameId = number;
 export const BASE_FRAME = 0x8000_0000;
 export const PAGE_BYTES = 4096;
@@ -25,7 +25,7 @@ export interface GuestFrames {
   ensureBacked(frames: number): void;
 }
 
-/** The piece of state memory that holds a sandbox's page tables; table i is 4096 bytes at i * 4096. */
+/** The piece of state memory with a sandbox's page tables; table i is 4096 bytes at i * 4096. */
 export interface TableWindow {
   /** Address in the state memory. */
   readonly address: number;
@@ -66,7 +66,10 @@ export interface LowerEntry {
   type: number;
 }
 
-/** The read-only rootfs. Paths are bytes relative to its root, without leading slash; '' is the root. */
+/**
+ * The read-only rootfs. Paths are bytes relative to its root, without leading slash; '' is the
+ * root.
+ */
 export interface LowerFs {
   stat(path: Uint8Array): LowerStat | number;
   /** Opens a regular file for reading; returns a handle ≥ 0. */

@@ -1,5 +1,5 @@
-// What CPUID says at CPL 3, asked in the guest itself. With VMX and SVM it is what KVM_SET_CPUID2 set;
-// under PVM the instruction runs natively, whatever was set (facts: CPUID).
+// What CPUID says at CPL 3, asked in the guest itself. With VMX and SVM it is what KVM_SET_CPUID2
+// set; under PVM the instruction runs natively, whatever was set (facts: CPUID).
 import type { CpuidLeaf } from './cpu-baseline.ts';
 import type { Machine } from './machine.ts';
 import { PAGE_BYTES } from './paging.ts';

@@ -1,4 +1,5 @@
-// Why the guest came out, decided from what it cannot forge: the position of RIP and the code segment.
+// Why the guest came out, decided from what it cannot forge: the position of RIP and the code
+// segment.
 import { KVM_EXIT_INTR, KVM_EXIT_IO } from '../abi/kvm.ts';
 import {
   EXCEPTION_COUNT, EXCEPTION_OFFSET, EXCEPTION_PORT, EXCEPTION_STRIDE, PAGE, STACK_GVA, STUB_GVA,

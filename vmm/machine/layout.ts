@@ -1,6 +1,6 @@
 // Every fixed guest address of a machine, in one place.
 //
-//   guest-physical                              guest-virtual (kernel half, supervisor unless noted)
+//   guest-physical                              guest-virtual (kernel half; supervisor, or noted)
 //   0            table window  (state memory)   K + 0x0000  GDT
 //   4 GiB        bank          (anonymous)      K + 0x1000  TSS
 //   64 GiB       base window   (image file)     K + 0x2000  stub (user-readable, executable)
@@ -41,7 +41,9 @@ export const STACK_TOP_GVA: bigint = STACK_GVA + 0x1000n;
 /** Ports that the stub writes to: a system call, and exception n at EXCEPTION_PORT + n. */
 export const SYSCALL_PORT = 0x10;
 export const EXCEPTION_PORT = 0x20;
-/** Offset in the stub page of the handler of exception n: EXCEPTION_OFFSET + n * EXCEPTION_STRIDE. */
+/**
+ * Offset in the stub page of the handler of exception n: EXCEPTION_OFFSET + n * EXCEPTION_STRIDE.
+ */
 export const EXCEPTION_OFFSET = 0x100;
 export const EXCEPTION_STRIDE = 16;
 export const EXCEPTION_COUNT = 32;

@@ -1,23 +1,26 @@
-// A zygote's hardware: VM, memory slots, one vCPU, the kernel half, all independent of any function.
-// It is made off the critical path; a boot gives it content and registers.
+// A zygote's hardware: VM, memory slots, one vCPU, the kernel half, all independent of any
+// function. It is made off the critical path; a boot gives it content and registers.
 import * as libc from '../host/libc.ts';
 import { HostError } from '../host/errors.ts';
 import {
-  type CpuidTable, createVcpu, createVm, openKvm, setMemoryRegion, supportedCpuid, vcpuMapBytes,
+  type CpuidTable, createVm, openKvm, setMemoryRegion, supportedCpuid, vcpuMapBytes,
 } from '../host/kvm.ts';
-import { mapAnonymous, mapWindow, type NativeRange, unmap } from '../host/memory.ts';
+import { mapAnonymous, mapWindow, type NativeRange, unmap, wantHugePages } from '../host/memory.ts';
 import { KVM_MEM_READONLY } from '../abi/kvm.ts';
 import { type CpuBaseline, maskCpuid, xcr0Of } from './cpu-baseline.ts';
 import {
-  BANK_BYTES_MAX, BANK_GPA, BANK_SLOT, BASE_GPA, BASE_SLOT, TABLE_SLOT, TABLE_WINDOW_BYTES, TABLES_GPA,
+  BANK_BYTES_MAX, BANK_GPA, BANK_SLOT, BASE_GPA, BASE_SLOT, TABLE_SLOT, TABLE_WINDOW_BYTES,
+  TABLES_GPA,
 } from './layout.ts';
 import { writeKernelHalf } from './stub.ts';
-import { Vcpu } from './vcpu.ts';
+import { makeVcpu, type Vcpu } from './vcpu.ts';
 
 /** The first bank slot; the bank grows by further slots (a slot costs with its size). */
 const BANK_FIRST_BYTES = 64 * 1024 * 1024;
 const BANK_GROWTH_BYTES = 256 * 1024 * 1024;
 const FIRST_GROWTH_SLOT = 8;
+/** A guest that needs no more gets small pages; the rest of the bank is in large ones. */
+const SMALL_PAGES_BYTES = 2 * 1024 * 1024;
 
 export interface MachineOptions {
   /** Memory limit of the guest; the bank's address space. */
@@ -55,9 +58,15 @@ export function cpuidOf(baseline: CpuBaseline): CpuidTable {
 export function kvmHandle(): KvmHandle {
   if (shared === null) {
     const fd = openKvm();
-    const cpuid = supportedCpuid(fd);
-    maskCpuid('host', cpuid);
-    shared = { fd, runBytes: vcpuMapBytes(fd), cpuid };
+    try {
+      const cpuid = supportedCpuid(fd);
+      maskCpuid('host', cpuid);
+      shared = { fd, runBytes: vcpuMapBytes(fd), cpuid };
+    } catch (error) {
+      // SAFETY: the descriptor is ours and nobody has it.
+      libc.close(fd);
+      throw error;
+    }
   }
   return shared;
 }
@@ -77,6 +86,7 @@ export class Machine {
   #nextSlot: number = FIRST_GROWTH_SLOT;
   #closed: boolean = false;
 
+  /** @throws HostError when the host gives no machine; nothing of it is left then */
   constructor(options: MachineOptions) {
     const kvm = kvmHandle();
     if (options.bankBytes > BANK_BYTES_MAX) {
@@ -88,12 +98,35 @@ export class Machine {
     this.tables = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     writeKernelHalf(this.tables);
     this.xcr0 = xcr0Of(options.baseline, kvm.cpuid);
-    this.vmFd = createVm(kvm.fd);
-    this.bank = mapAnonymous(options.bankBytes);
-    this.bankView = new Uint8Array(libc.viewNative(this.bank.address, this.bank.bytes));
-    this.base = options.baseBytes === 0 ? null : mapWindow(options.baseBytes);
-    this.#setSlots();
-    this.vcpu = this.#makeVcpu(kvm, cpuidOf(options.baseline));
+    const cpuid = cpuidOf(options.baseline);
+    const vmFd = createVm(kvm.fd);
+    const ranges: NativeRange[] = [];
+    try {
+      this.vmFd = vmFd;
+      this.bank = mapAnonymous(options.bankBytes);
+      ranges.push(this.bank);
+      if (this.bank.bytes > SMALL_PAGES_BYTES) {
+        const rest = this.bank.bytes - SMALL_PAGES_BYTES;
+        wantHugePages(this.bank.address + SMALL_PAGES_BYTES, rest);
+      }
+      // SAFETY: the mapping is ours and as long as the view (below 4 GiB, checked above). It stays
+      // until close() (or the end below), after which nobody uses the view.
+      this.bankView = new Uint8Array(libc.viewNative(this.bank.address, this.bank.bytes));
+      this.base = options.baseBytes === 0 ? null : mapWindow(options.baseBytes);
+      if (this.base !== null) ranges.push(this.base);
+      this.#setSlots();
+      this.vcpu = makeVcpu(vmFd, {
+        runBytes: kvm.runBytes,
+        cpuidAddress: cpuid.memory.address,
+        xcr0: this.xcr0,
+        cr3: TABLES_GPA,
+      });
+    } catch (error) {
+      // SAFETY: the descriptor is ours and nobody has seen this machine.
+      libc.close(vmFd);
+      ranges.forEach(unmap);
+      throw error;
+    }
   }
 
   /** Registers more of the bank with KVM, so that its first `bytes` are backed. */
@@ -113,10 +146,13 @@ export class Machine {
 
   /** Host-virtual address of the table window. */
   get tablesAddress(): number {
+    // SAFETY: as in #setSlots(), for as long as the caller holds this machine.
     return libc.addressOf(this.#owner);
   }
 
-  /** Closes the VM and unmaps its memory. Views of the bank must not be used afterwards. Idempotent. */
+  /**
+   * Closes the VM and unmaps its memory. Views of the bank must not be used afterwards. Idempotent.
+   */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -133,6 +169,8 @@ export class Machine {
       flags: 0,
       gpa: TABLES_GPA,
       bytes: TABLE_WINDOW_BYTES,
+      // SAFETY: KVM uses the tables' address until close(): until then #owner keeps their buffer
+      // alive, and a WebAssembly.Memory at its full size never moves.
       hva: libc.addressOf(this.#owner),
     });
     this.ensureBacked(Math.min(BANK_FIRST_BYTES, this.bank.bytes));
@@ -143,23 +181,6 @@ export class Machine {
       gpa: BASE_GPA,
       bytes: this.base.bytes,
       hva: this.base.address,
-    });
-  }
-
-  #makeVcpu(kvm: KvmHandle, cpuid: CpuidTable): Vcpu {
-    const fd = createVcpu(this.vmFd, 0);
-    // SAFETY: maps the vCPU's shared page; unmapped by Vcpu.close().
-    const runAddress = libc.mmap(0, kvm.runBytes, 3, 1, fd, 0);
-    if (runAddress === libc.MAP_FAILED) {
-      throw new HostError('CATAVMM_KVM_FAILED', 'the vCPU\'s run page cannot be mapped');
-    }
-    return new Vcpu({
-      fd,
-      runAddress,
-      runBytes: kvm.runBytes,
-      cpuidAddress: cpuid.memory.address,
-      xcr0: this.xcr0,
-      cr3: TABLES_GPA,
     });
   }
 }

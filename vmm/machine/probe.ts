@@ -1,5 +1,6 @@
-// Runs a few instructions at CPL 3 on a fresh machine, for questions that only the hardware answers:
-// self-test.ts, cpuid-probe.ts. One code page, one data page; everything is undone afterwards.
+// Runs a few instructions at CPL 3 on a fresh machine, for questions that only the hardware
+// answers: self-test.ts, cpuid-probe.ts. One code page, one data page; everything is undone
+// afterwards.
 import { EINTR } from '../abi/errno.ts';
 import { dropTranslations } from '../host/memory.ts';
 import { eatSliceSignal } from '../host/slice-timer.ts';
@@ -19,7 +20,9 @@ const CODE_ENTRY = 0x05n;
 const DATA_ENTRY = 0x8000_0000_0000_0007n;
 
 /** Word indexes of low register halves in struct kvm_regs. */
-export const WORD = { rax: 0, rbx: 2, rcx: 4, rdx: 6, rsi: 8, rdi: 10, rsp: 12, rip: 32, rflags: 34 };
+export const WORD = {
+  rax: 0, rbx: 2, rcx: 4, rdx: 6, rsi: 8, rdi: 10, rsp: 12, rip: 32, rflags: 34,
+};
 
 /** Prepares a fresh machine. Order: runProbe() any number of times, then endProbe(). */
 export function beginProbe(machine: Machine, program: readonly number[]): void {

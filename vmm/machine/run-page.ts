@@ -1,4 +1,5 @@
-// Offsets in struct kvm_run that every exit uses, as plain constants (abi/kvm-run.ts declares them).
+// Offsets in struct kvm_run that every exit uses, as plain constants (abi/kvm-run.ts declares
+// them).
 import { KvmRun } from '../abi/kvm-run.ts';
 
 export const RUN_EXIT_REASON_OFFSET: number = KvmRun.exit_reason.offset;

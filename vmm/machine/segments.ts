@@ -23,12 +23,18 @@ interface Segment {
   g: number;
 }
 
-const USER_CODE: Segment =
-  { base: 0n, limit: 0xffff_ffff, selector: USER_CODE_SELECTOR, type: 11, dpl: 3, db: 0, s: 1, l: 1, g: 1 };
-const USER_DATA: Segment =
-  { base: 0n, limit: 0xffff_ffff, selector: USER_DATA_SELECTOR, type: 3, dpl: 3, db: 1, s: 1, l: 0, g: 1 };
-const TASK: Segment =
-  { base: TSS_GVA, limit: TSS_LIMIT, selector: TSS_SELECTOR, type: 11, dpl: 0, db: 0, s: 0, l: 0, g: 0 };
+const USER_CODE: Segment = {
+  base: 0n, limit: 0xffff_ffff, selector: USER_CODE_SELECTOR,
+  type: 11, dpl: 3, db: 0, s: 1, l: 1, g: 1,
+};
+const USER_DATA: Segment = {
+  base: 0n, limit: 0xffff_ffff, selector: USER_DATA_SELECTOR,
+  type: 3, dpl: 3, db: 1, s: 1, l: 0, g: 1,
+};
+const TASK: Segment = {
+  base: TSS_GVA, limit: TSS_LIMIT, selector: TSS_SELECTOR,
+  type: 11, dpl: 0, db: 0, s: 0, l: 0, g: 0,
+};
 
 /** Offsets of the segments within struct kvm_sregs, in its order. */
 const SEGMENT_BYTES = 24;

@@ -1,6 +1,7 @@
-// Finds out how this host notices that the VMM changed a live page table entry (facts: editing guest
-// page tables). With nested paging (EPT, NPT) a TLB flush is enough; under shadow paging KVM must be
-// told through the MMU notifier. Takes four exits; run once per process, off the critical path.
+// Finds out how this host notices that the VMM changed a live page table entry (facts: editing
+// guest page tables). With nested paging (EPT, NPT) a TLB flush is enough; under shadow paging KVM
+// must be told through the MMU notifier. Takes four exits; run once per process, off the critical
+// path.
 import type { Machine } from './machine.ts';
 import { PAGE_BYTES } from './paging.ts';
 import { beginProbe, endProbe, mapProbeData, PROBE_ROOT, runProbe, WORD } from './probe.ts';

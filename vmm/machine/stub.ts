@@ -1,12 +1,12 @@
 // The few bytes of ring 0 in a guest: GDT, TSS, IDT and handlers that leave to the VMM.
 //
-//   LSTAR handler        out 0x10, eax ; hlt          a system call
-//   exception n          out 0x20+n, eax ; hlt        the CPU has pushed its frame on the ring-0 stack
+//   LSTAR handler      out 0x10, eax ; hlt        a system call
+//   exception n        out 0x20+n, eax ; hlt      the CPU has pushed its frame on the ring-0 stack
 //
 // Nothing returns from here by itself: the VMM loads the registers to go on with.
 import {
-  EXCEPTION_COUNT, EXCEPTION_OFFSET, EXCEPTION_PORT, EXCEPTION_STRIDE, PAGE, STACK_TOP_GVA, STUB_GVA,
-  SYSCALL_PORT, TABLES_GPA, TSS_GVA,
+  EXCEPTION_COUNT, EXCEPTION_OFFSET, EXCEPTION_PORT, EXCEPTION_STRIDE, PAGE, STACK_TOP_GVA,
+  STUB_GVA, SYSCALL_PORT, TABLES_GPA, TSS_GVA,
 } from './layout.ts';
 import { KERNEL_DATA, KERNEL_TABLE, PAGE_BYTES, STUB_PAGE } from './paging.ts';
 

@@ -1,6 +1,6 @@
-// Making the guest forget translations that the kernel has changed. Under shadow paging KVM does not
-// see a store that the VMM makes into a guest page table, so a present entry that lost something stays
-// in use until KVM is told; with nested paging a TLB flush would do.
+// Making the guest forget translations that the kernel has changed. Under shadow paging KVM does
+// not see a store that the VMM makes into a guest page table, so a present entry that lost
+// something stays in use until KVM is told; with nested paging a TLB flush would do.
 //
 // The kernel reports each changed entry; before the next entry into the guest they are flushed
 // together, by host-virtual range of the *old* frames (host/memory.ts dropTranslations).
@@ -13,7 +13,7 @@ const FRAME_MASK = 0x000f_ffff_ffff_f000n;
 /** More separate ranges than this are flushed as one: the whole of the bank and the base window. */
 const RANGES_MAX = 48;
 
-/** How a changed entry is made known: by a TLB flush, or through the MMU notifier (works always). */
+/** How a changed entry is made known: by a TLB flush, or by the MMU notifier (works always). */
 export type InvalidationMethod = 'flush' | 'notifier';
 
 let method: InvalidationMethod = 'notifier';
@@ -40,6 +40,12 @@ export class StaleTranslations {
     const gpa = Number(oldPte & FRAME_MASK);
     if (gpa >= BASE_GPA) this.#basePages.push((gpa - BASE_GPA) / PAGE_BYTES);
     else this.#bankPages.push((gpa - BANK_GPA) / PAGE_BYTES);
+  }
+
+  /** Forgets what was noted: whoever calls it drops all translations. */
+  forget(): void {
+    this.#bankPages = [];
+    this.#basePages = [];
   }
 
   /** Flushes what was noted. Order: before the vCPU is entered again. */
@@ -82,8 +88,11 @@ export function toRuns(pages: number[]): [number, number][] {
   const runs: [number, number][] = [];
   for (const page of pages) {
     const last = runs[runs.length - 1];
-    if (last !== undefined && page <= last[0] + last[1]) last[1] = Math.max(last[1], page - last[0] + 1);
-    else runs.push([page, 1]);
+    if (last !== undefined && page <= last[0] + last[1]) {
+      last[1] = Math.max(last[1], page - last[0] + 1);
+    } else {
+      runs.push([page, 1]);
+    }
   }
   return runs;
 }

@@ -1,22 +1,28 @@
 // One vCPU: entering the guest, and telling why it came out.
 //
 // Registers travel through struct kvm_run's sync area (KVM_CAP_SYNC_REGS), so that an exit is one
-// ioctl. Whatever comes out is guest input: an exit counts as a system call or an exception only when
-// RIP is at (VMX/SVM) or right behind (PVM) the stub's own `out`; see exits.ts.
+// ioctl. Whatever comes out is guest input: an exit counts as a system call or an exception only
+// when RIP is at (VMX/SVM) or right behind (PVM) the stub's own `out`; see exits.ts.
 import * as libc from '../host/libc.ts';
 import { HostError } from '../host/errors.ts';
-import { mustIoctl } from '../host/kvm.ts';
+import { createVcpu, mustIoctl } from '../host/kvm.ts';
 import { giveScratch, takeScratch, type Scratch } from '../host/scratch.ts';
 import { EFAULT, EINTR } from '../abi/errno.ts';
+import { readI64 } from '../abi/layout.ts';
 import {
   KVM_GET_SREGS, KVM_RUN, KVM_SET_CPUID2, KVM_SET_MSRS, KVM_SET_SIGNAL_MASK, KVM_SET_SREGS,
   KVM_SET_XCRS, KvmSregs, MSR_LSTAR, MSR_STAR, MSR_SYSCALL_MASK,
 } from '../abi/kvm.ts';
-import { RUN_REGS_OFFSET, RUN_SREGS_OFFSET, RUN_DIRTY_OFFSET, RUN_VALID_OFFSET } from './run-page.ts';
+import {
+  RUN_REGS_OFFSET, RUN_SREGS_OFFSET, RUN_DIRTY_OFFSET, RUN_VALID_OFFSET,
+} from './run-page.ts';
 import { FS_OFFSET, GS_OFFSET, writeUserSegments, writeUserSregs } from './segments.ts';
 import { KERNEL_CODE_SELECTOR } from './stub.ts';
 import { STUB_GVA } from './layout.ts';
 
+const PROT_READ_WRITE = 3;
+const MAP_SHARED = 1;
+const SCRATCH_BYTES = 1024;
 const SYNC_REGS = 1;
 const SYNC_SREGS = 2;
 /** STAR: SYSCALL loads CS 0x08 and SS 0x10; SYSRET would load 0x23 and 0x1b. */
@@ -30,14 +36,31 @@ const INTERRUPT_FLAG = 0x200;
 const CR3_IGNORED_BIT = 0x20;
 
 export interface VcpuConfig {
-  fd: number;
-  /** Address and bytes of the struct kvm_run mapping. */
-  runAddress: number;
+  /** Bytes of the struct kvm_run mapping. */
   runBytes: number;
   cpuidAddress: number;
   xcr0: number;
   /** Guest-physical address of the first top-level table. */
   cr3: number;
+}
+
+/**
+ * Makes the first vCPU of a VM.
+ * @throws HostError when KVM refuses it; nothing of it is left then
+ */
+export function makeVcpu(vmFd: number, config: VcpuConfig): Vcpu {
+  const fd = createVcpu(vmFd, 0);
+  let vcpu: Vcpu | null = null;
+  try {
+    vcpu = new Vcpu(fd, config.runBytes);
+    vcpu.prepare(config);
+    return vcpu;
+  } catch (error) {
+    // SAFETY: without a Vcpu nobody has seen the descriptor; with one, it has it and closes it.
+    if (vcpu === null) libc.close(fd);
+    else vcpu.close();
+    throw error;
+  }
 }
 
 export class Vcpu {
@@ -46,15 +69,29 @@ export class Vcpu {
   readonly run: DataView;
   readonly run32: Uint32Array;
   readonly #runRange: { address: number; bytes: number };
-  #scratch: Scratch;
+  readonly #scratch: Scratch;
 
-  constructor(config: VcpuConfig) {
-    this.fd = config.fd;
-    this.#runRange = { address: config.runAddress, bytes: config.runBytes };
-    const buffer = libc.viewNative(config.runAddress, config.runBytes);
+  /** @param fd becomes this object's. Order: prepare() comes next */
+  constructor(fd: number, runBytes: number) {
+    this.fd = fd;
+    const scratch = takeScratch(SCRATCH_BYTES);
+    // SAFETY: maps the vCPU's shared page at an address the kernel chooses; close() unmaps it.
+    const address = libc.mmap(0, runBytes, PROT_READ_WRITE, MAP_SHARED, fd, 0);
+    if (address === libc.MAP_FAILED) {
+      giveScratch(scratch);
+      throw new HostError('CATAVMM_KVM_FAILED', 'the vCPU\'s run page cannot be mapped');
+    }
+    this.#scratch = scratch;
+    this.#runRange = { address, bytes: runBytes };
+    // SAFETY: the mapping made above, as long as the view. It stays until close(), after which
+    // `run` and `run32` are not used. Only this thread enters the vCPU.
+    const buffer = libc.viewNative(address, runBytes);
     this.run = new DataView(buffer);
     this.run32 = new Uint32Array(buffer);
-    this.#scratch = takeScratch(1024);
+  }
+
+  /** Sets what stays the same for the life of the vCPU. */
+  prepare(config: VcpuConfig): void {
     mustIoctl(this.fd, KVM_SET_CPUID2, config.cpuidAddress, 'KVM_SET_CPUID2');
     this.#setXcr0(config.xcr0);
     this.#setMsrs();
@@ -78,7 +115,7 @@ export class Vcpu {
     });
   }
 
-  /** Loads general registers from 144 bytes of `struct kvm_regs` at word index `from` of `words`. */
+  /** Loads general registers from the `struct kvm_regs` (144 bytes) at index `from` of `words`. */
   loadRegs(words: Uint32Array, from: number): void {
     const to = RUN_REGS_OFFSET >> 2;
     const { run32 } = this;
@@ -115,16 +152,17 @@ export class Vcpu {
   }
   /**
    * Makes the next entry flush the guest's TLB: a CR3 value that differs in a bit without meaning
-   * (bits 5 to 11 are ignored without PCIDs; Intel SDM vol. 3, 4.5) is loaded through the sync area.
+   * (bits 5 to 11 are ignored without PCIDs; Intel SDM vol. 3, 4.5) is loaded through the sync
+   * area.
    */
   flushOnEntry(): void {
     const at = RUN_SREGS_OFFSET + KvmSregs.cr3.offset;
     this.run.setUint32(at, this.run.getUint32(at, true) ^ CR3_IGNORED_BIT, true);
   }
 
-  /** The faulting address of the last #PF. */
+  /** The faulting address of the last #PF, signed: exact in both halves of the address space. */
   get cr2(): number {
-    return readAddress(this.run, RUN_SREGS_OFFSET + KvmSregs.cr2.offset);
+    return readI64(this.run, RUN_SREGS_OFFSET + KvmSregs.cr2.offset);
   }
   get codeSelector(): number {
     return this.run.getUint16(RUN_SREGS_OFFSET + 12, true);

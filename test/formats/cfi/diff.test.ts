@@ -1,3 +1,5 @@
+// Comparing two images page by page: what differs and why, and what forged tables are answered.
+
 import { diffFrames } from '../../../formats/cfi/diff.ts';
 import type { CfiPages, CfiTableGeometry, PageDifference } from '../../../formats/cfi/diff.ts';
 import { CfiError } from '../../../formats/cfi/error.ts';

@@ -1,3 +1,5 @@
+// The checks that the schema is made of: what each accepts, and the sentence for what it refuses.
+
 import { CfiError } from '../../../formats/cfi/error.ts';
 import {
   bool, bytes, checkAs, cString, list, map, nullOr, oneOf, text, uint, wide,

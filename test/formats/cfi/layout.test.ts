@@ -1,3 +1,5 @@
+// Where sections may lie in an image: hostile offsets and sizes, and that every byte is named once.
+
 import { CfiError } from '../../../formats/cfi/error.ts';
 import type { CfiHeader } from '../../../formats/cfi/header.ts';
 import { checkLayout, firstSectionOff, listPadding } from '../../../formats/cfi/layout.ts';

@@ -1,3 +1,5 @@
+// The fixed first bytes of an image: documented layout, round trip, and each way to get them wrong.
+
 import { CfiError } from '../../../formats/cfi/error.ts';
 import { alignToPage, encodePrologue, parsePrologue } from '../../../formats/cfi/prologue.ts';
 import { assert, suite } from '../../harness.ts';

@@ -1,3 +1,5 @@
+// Reading images that were cut, flipped or forged: nothing but a CfiError may come of it.
+
 import { CfiError } from '../../../formats/cfi/error.ts';
 import type { CfiFault } from '../../../formats/cfi/error.ts';
 import { cfiSectionKinds } from '../../../formats/cfi/header.ts';

@@ -1,3 +1,5 @@
+// The schema of header and I/O table: each field's range, and that the CDDL and the docs agree.
+
 import { existsSync, readFileSync } from 'node:fs';
 import { CfiError } from '../../../formats/cfi/error.ts';
 import type { CfiHeader, CfiIoEntry } from '../../../formats/cfi/header.ts';
@@ -36,6 +38,8 @@ function outcome(call: () => unknown): string {
     return error.message;
   }
 }
+
+const volume = { source: '/a', target: '/b', readOnly: true };
 
 test('checkHeader() accepts a full header and returns it', () => {
   const header = makeHeader();
@@ -79,6 +83,10 @@ test('checkHeader() refuses each field that is out of its range', () => {
     ['rootfs.path', '', /rootfs\.path/],
     ['rootfs.path', 'a\0b', /rootfs\.path/],
     ['rootfs.selfContained', 1, /rootfs\.selfContained/],
+    ['rootfs.volumes', [], /rootfs\.volumes/],
+    ['rootfs.volumes', [{ source: '/a', target: '/b' }], /volumes\[0\]\.readOnly is not there/],
+    ['rootfs.volumes', [{ source: '', target: '/b', readOnly: true }], /volumes\[0\]\.source/],
+    ['rootfs.volumes', Array.from({ length: 64 }, () => volume), /volumes is not an array of 1 to/],
     ['program.argv', [], /program\.argv/],
     ['program.argv.0', Uint8Array.of(0), /program\.argv\[0\]/],
     ['program.env.0', 'A=b', /program\.env\[0\]/],
@@ -101,6 +109,12 @@ test('checkHeader() refuses each field that is out of its range', () => {
     replace(header, place, value);
     assert.match(outcome(() => checkHeader(header)), message, place);
   }
+});
+
+test('checkHeader() accepts volumes', () => {
+  const header = makeHeader();
+  replace(header, 'rootfs.volumes', [volume, volume]);
+  assert.equal(checkHeader(header).rootfs.volumes, [volume, volume]);
 });
 
 test('checkHeader() misses no field', () => {

@@ -1,3 +1,5 @@
+// Writing images: read back by our reader and by another decoder, the same bytes each time.
+
 import { createHash } from 'node:crypto';
 import { decode as cborgDecode } from 'cborg';
 import { CfiError } from '../../../formats/cfi/error.ts';
@@ -14,7 +16,8 @@ test('encodeCfi() gives a file that parseCfi() reads back', () => {
   const { file, beginning } = makeImage();
   const header = parseCfi(file, file.length, sha256);
   const content = makeContent();
-  content.cpu.features.sort((left, right) => left.leaf - right.leaf || left.subleaf - right.subleaf);
+  content.cpu.features.sort((left, right) =>
+    left.leaf - right.leaf || left.subleaf - right.subleaf);
   const { sections, ...rest } = header;
   assert.equal(rest, content);
   assert.equal(

@@ -1,7 +1,15 @@
 // The machine on real KVM: exits, exceptions, time slices, forged exits, stale translations.
 import { assert, needsKvm, suite } from '../../harness.ts';
+import {
+  countDescriptors, countGuestMappings, listFreeDescriptors, withDescriptorLimit,
+} from '../../helpers/process-holdings.ts';
+import { HostError } from '../../../vmm/host/errors.ts';
+import * as libc from '../../../vmm/host/libc.ts';
+import { createVm } from '../../../vmm/host/kvm.ts';
+import { giveScratch, takeScratch } from '../../../vmm/host/scratch.ts';
 import { giveRegion, type Region, takeRegion, u32, u8 } from '../../../vmm/kernel/state/memory.ts';
-import { Machine } from '../../../vmm/machine/machine.ts';
+import { kvmHandle, Machine } from '../../../vmm/machine/machine.ts';
+import { makeVcpu } from '../../../vmm/machine/vcpu.ts';
 import { BANK_GPA, TABLE_WINDOW_BYTES } from '../../../vmm/machine/layout.ts';
 import { KERNEL_ROOT_ENTRY } from '../../../vmm/machine/stub.ts';
 import {
@@ -189,6 +197,59 @@ testKvm('ensureBacked() adds slots so that later bank frames can be used', () =>
     assert.is(reg(RAX), 0x5c);
     assert.throws(() => machine.ensureBacked(65 << 20), /no more bytes/);
   });
+});
+
+/** Makes `make` fail again and again; the process must not hold more than before. */
+function assertLeavesNothing(what: string, make: () => unknown): void {
+  const scratchAddress = (): number => {
+    const piece = takeScratch(1024);
+    giveScratch(piece);
+    return piece.address;
+  };
+  assert.throws(make, HostError, what);
+  const before = [countDescriptors(), countGuestMappings(), scratchAddress()] as const;
+  for (let round = 0; round < 50; round++) assert.throws(make, HostError, what);
+  assert.is(countDescriptors(), before[0], `descriptors: ${what}`);
+  assert.ok(countGuestMappings() <= before[1] + 2, `mappings: ${what}`);
+  assert.is(scratchAddress(), before[2], `scratch memory: ${what}`);
+}
+
+testKvm('Machine leaves nothing behind when the host refuses a part of it', () => {
+  const window = takeRegion(TABLE_WINDOW_BYTES + PAGE);
+  const make = (options: { off?: number; baseBytes?: number }): void => {
+    const from = window.address + (options.off ?? 0);
+    new Machine({
+      bankBytes: 64 << 20,
+      baseBytes: options.baseBytes ?? 0,
+      baseline: 'host',
+      tables: { bytes: u8.subarray(from, from + TABLE_WINDOW_BYTES) },
+    }).close();
+  };
+  make({});
+  assertLeavesNothing('the base window', () => make({ baseBytes: 2 ** 46 }));
+  assertLeavesNothing('a slot', () => make({ off: 8 }));
+  const [first, second] = listFreeDescriptors(2) as [number, number];
+  assertLeavesNothing('the VM', () => withDescriptorLimit(first, () => make({})));
+  assertLeavesNothing('the vCPU', () => withDescriptorLimit(second, () => make({})));
+  make({});
+  giveRegion(window);
+});
+
+testKvm('makeVcpu() leaves nothing behind when KVM refuses what it sets', () => {
+  const { fd, runBytes, cpuid } = kvmHandle();
+  const good = { runBytes, cpuidAddress: cpuid.memory.address, xcr0: 1, cr3: 0 };
+  const fails = (what: string, change: object): void => assertLeavesNothing(what, () => {
+    const vmFd = createVm(fd);
+    try {
+      makeVcpu(vmFd, { ...good, ...change }).close();
+    } finally {
+      // SAFETY: a descriptor of ours. Deno's closeSync() knows only those that it has opened.
+      libc.close(vmFd);
+    }
+  });
+  fails('its run page', { runBytes: 2 ** 47 });
+  fails('CPUID', { cpuidAddress: 8 });
+  fails('XCR0', { xcr0: 2 });
 });
 
 test.run();

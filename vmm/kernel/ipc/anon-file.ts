@@ -72,6 +72,11 @@ export function installPair(
   return -EFAULT;
 }
 
+/** Linux: noop_llseek. lseek(2) succeeds and does nothing. */
+export function seekNowhere(): number {
+  return 0;
+}
+
 /** Frees a wait queue. Whoever still waits is woken and finds the descriptor gone. */
 export function freeQueue(k: Kernel, queue: WaitQueue): void {
   wake(k, queue);

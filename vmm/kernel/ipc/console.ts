@@ -82,7 +82,9 @@ function findTerminal(k: Kernel): { inode: Inode; dentry: Dentry | null } {
 /** The host side has input (or is at its end): wakes whoever waits for it. */
 export function consoleReadable(k: Kernel): void {
   const { console } = k.root;
-  if (console !== null) wakeFor(k, console.queue, POLLIN | POLLRDNORM);
+  if (console === null) return;
+  console.wantsInput = false;
+  wakeFor(k, console.queue, POLLIN | POLLRDNORM);
 }
 
 /** The host side has room for output: wakes whoever was told that there is none. */
@@ -100,6 +102,7 @@ export function reconnectConsole(k: Kernel): void {
   const { columns, rows } = k.ports.console;
   if (columns > 0) console.columns = columns;
   if (rows > 0) console.rows = rows;
+  console.wantsInput = true;
 }
 
 function consoleOf(k: Kernel, file: File): Console {
@@ -114,6 +117,7 @@ function isTerminal(k: Kernel, file: File): boolean {
 function readConsole(k: Kernel, file: File, to: IoBuffer): number {
   if (to.remaining === 0) return 0;
   const console = consoleOf(k, file);
+  console.wantsInput = true;
   if (console.input !== null) return deliverInput(k, console, to);
   const part = scratch.subarray(0, Math.min(CHUNK_BYTES, to.remaining));
   const count = k.ports.console.read(part);
@@ -214,6 +218,7 @@ function pollConsole(k: Kernel, file: File): number {
   if (file.variant === 0 || isTerminal(k, file)) {
     const isReadable = console.input !== null || k.ports.console.readable();
     if (isReadable) mask |= POLLIN | POLLRDNORM;
+    else console.wantsInput = true;
   }
   if (file.variant !== 0 || isTerminal(k, file)) {
     const stream = outputOf(file);

@@ -19,7 +19,7 @@ import { type File, FILE_EPOLL } from '../records/vfs.ts';
 import { growTable } from '../state/containers.ts';
 import { addWaiter, makeWaitQueue, removeWaiter } from '../task/block.ts';
 import { defineFileOps, opsOf } from '../vfs/file-ops.ts';
-import { freeQueue, makeAnonFile } from './anon-file.ts';
+import { freeQueue, makeAnonFile, seekNowhere } from './anon-file.ts';
 import { firstItemOf, hasTooManyPaths, nestsTooDeep } from './epoll-nesting.ts';
 import { appendReady, EPOLL_PRIVATE_BITS, removeReady, wakeFor } from './epoll-ready.ts';
 
@@ -248,5 +248,8 @@ defineFileOps(FILE_EPOLL, {
   seekable: false,
   poll: pollEpoll,
   queue: (k, file) => epollOf(k, file).queue,
+  seek: seekNowhere,
+  // Linux: of all kinds of files only this one says EINVAL to what it does not know.
+  ioctl: () => -EINVAL,
   release: releaseEpoll,
 });

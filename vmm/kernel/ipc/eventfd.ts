@@ -9,7 +9,7 @@ import { EventFd } from '../records/ipc.ts';
 import { type File, FILE_EVENTFD } from '../records/vfs.ts';
 import { makeWaitQueue } from '../task/block.ts';
 import { defineFileOps, type IoBuffer } from '../vfs/file-ops.ts';
-import { freeQueue, makeAnonFile } from './anon-file.ts';
+import { freeQueue, makeAnonFile, seekNowhere } from './anon-file.ts';
 import { wakeFor } from './epoll-ready.ts';
 
 const COUNT_MOST = 0xffff_ffff_ffff_fffen;
@@ -74,5 +74,6 @@ defineFileOps(FILE_EVENTFD, {
   write: writeEvent,
   poll: pollEvent,
   queue: (k, file) => eventOf(k, file).queue,
+  seek: seekNowhere,
   release: releaseEvent,
 });

@@ -15,7 +15,7 @@ import { UNBLOCKABLE } from '../signal/mask.ts';
 import { dequeueSignal, pendingSet, type SignalInfo } from '../signal/pending.ts';
 import { makeWaitQueue, wake } from '../task/block.ts';
 import { defineFileOps, type IoBuffer } from '../vfs/file-ops.ts';
-import { freeQueue, makeAnonFile } from './anon-file.ts';
+import { freeQueue, makeAnonFile, seekNowhere } from './anon-file.ts';
 import { wakeFor } from './epoll-ready.ts';
 
 /** A file that reads the signals of `mask` (bit n-1 = signal n). */
@@ -120,5 +120,6 @@ defineFileOps(FILE_SIGNALFD, {
   read: readSignals,
   poll: pollSignals,
   queue: (k, file) => behind(k, file).queue,
+  seek: seekNowhere,
   release: releaseSignalFd,
 });

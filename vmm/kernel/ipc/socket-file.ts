@@ -17,6 +17,7 @@ import { makeAnonFile, makeAnonInode } from './anon-file.ts';
 import {
   closeSocket, isConnectionBased, isQueueFull, SHUTDOWN_BOTH, SHUTDOWN_RECEIVE,
 } from './socket.ts';
+import { timeoutOf } from './socket-options.ts';
 import { dropFiles, isWritable, sentBytes } from './socket-queue.ts';
 import { receive } from './socket-receive.ts';
 import { send, sendWaitsFor } from './socket-send.ts';
@@ -102,6 +103,10 @@ defineFileOps(FILE_SOCKET, {
   poll: pollSocket,
   queue: (k, file) => socketBehind(k, file).queue,
   writeQueue: (k, file) => sendWaitsFor(socketBehind(k, file), null).queue,
+  waitNs: (k, file, forWrite) => {
+    const { receiveTimeoutNs, sendTimeoutNs } = socketBehind(k, file);
+    return timeoutOf(forWrite ? sendTimeoutNs : receiveTimeoutNs);
+  },
   ioctl: ioctlSocket,
   release: releaseSocketFile,
 });

@@ -95,9 +95,10 @@ export function bindSocket(
   const name = parseName(raw);
   if (typeof name === 'number') return name;
   if (name[0] === 0) return bindAbstract(k, process, socket, name);
-  if (socket.name !== null) return -EINVAL;
+  // Linux: whether the path is free is looked at before whether the socket has a name.
   const slot = findSlot(k, process, AT_FDCWD, name, false);
   if (typeof slot === 'number') return slot === -EEXIST ? -EADDRINUSE : slot;
+  if (socket.name !== null) return -EINVAL;
   const record = copyRounded(k, name);
   const dentry = createNode(k, process, slot, S_IFSOCK | 0o777);
   if (typeof dentry === 'number' || dentry.inode === null) {

@@ -1,7 +1,7 @@
 // Sending and receiving with waiting: what send(2), recv(2) and their relatives have in common.
 // Each function is executed again from the start after BLOCKED; bytes done so far are in
 // task.waitProgress.
-import { EAGAIN, EINTR, EPIPE } from '../../abi/errno.ts';
+import { EAGAIN, EPIPE } from '../../abi/errno.ts';
 import { O_NONBLOCK } from '../../abi/fcntl.ts';
 import { SI_USER, SIGPIPE } from '../../abi/signal.ts';
 import {
@@ -9,33 +9,20 @@ import {
 } from '../../abi/socket.ts';
 import type { Kernel } from '../kernel.ts';
 import type { Socket } from '../records/ipc.ts';
-import type { Task, WaitQueue } from '../records/task.ts';
+import type { Task } from '../records/task.ts';
 import type { File } from '../records/vfs.ts';
 import { makeInfo, sendSignalToTask } from '../signal/pending.ts';
-import { BLOCKED, ERESTARTSYS } from '../syscalls/define.ts';
-import { block } from '../task/block.ts';
+import { BLOCKED } from '../syscalls/define.ts';
 import type { IoBuffer } from '../vfs/file-ops.ts';
 import { SHUTDOWN_RECEIVE } from './socket.ts';
 import { timeoutOf } from './socket-options.ts';
 import { type Received, receive } from './socket-receive.ts';
 import { send, sendWaitsFor } from './socket-send.ts';
-import { hasTimedOut, startWait } from './wait-timeout.ts';
+import { waitInQueue } from './wait-timeout.ts';
 
 /** Whether a call on `file` with MSG_* `flags` does not wait. */
 export function isNonBlocking(file: File, flags: number): boolean {
   return (file.flags & O_NONBLOCK) !== 0 || (flags & MSG_DONTWAIT) !== 0;
-}
-
-/**
- * Waits in `queue` for at most `timeoutNs` (Infinity: for ever), counted from the first execution.
- * @returns BLOCKED, -EAGAIN when the time is over, or the code of an interruption
- */
-export function waitInQueue(k: Kernel, task: Task, queue: WaitQueue, timeoutNs: number): number {
-  if (timeoutNs === 0) return -EAGAIN;
-  startWait(k, task, timeoutNs);
-  if (hasTimedOut(k, task)) return -EAGAIN;
-  // Linux: sock_intr_errno, a call with a timeout is not restarted.
-  return block(k, task, [queue], timeoutNs === Infinity ? ERESTARTSYS : EINTR);
 }
 
 /**

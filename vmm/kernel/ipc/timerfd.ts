@@ -16,7 +16,7 @@ import { makeWaitQueue } from '../task/block.ts';
 import { FOREVER_NS, type Moment, nowNs, realToMonotonicNs, toNs } from '../time/clock.ts';
 import { armTimer, disarmTimer, remainingNs } from '../time/timers.ts';
 import { defineFileOps, type IoBuffer } from '../vfs/file-ops.ts';
-import { freeQueue, makeAnonFile } from './anon-file.ts';
+import { freeQueue, makeAnonFile, seekNowhere } from './anon-file.ts';
 import { wakeFor } from './epoll-ready.ts';
 
 /** What timerfd_gettime(2) gives. */
@@ -116,5 +116,6 @@ defineFileOps(FILE_TIMERFD, {
   read: readTimer,
   poll: (k, file) => behind(k, file).expirations > 0 ? POLLIN : 0,
   queue: (k, file) => behind(k, file).queue,
+  seek: seekNowhere,
   release: releaseTimer,
 });

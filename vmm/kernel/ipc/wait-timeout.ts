@@ -2,12 +2,14 @@
 // the task, so that a later execution neither reads the guest's timeout again nor starts it anew.
 //
 // Task.waitState has WAIT_STARTED after the first execution; calls may use the other bits.
-import { EFAULT, EINVAL } from '../../abi/errno.ts';
+import { EAGAIN, EFAULT, EINTR, EINVAL } from '../../abi/errno.ts';
 import { readI64 } from '../../abi/layout.ts';
 import { NSEC_PER_SEC } from '../../abi/time.ts';
 import type { Kernel } from '../kernel.ts';
 import { readStruct } from '../mm/user-memory.ts';
-import type { Task } from '../records/task.ts';
+import type { Task, WaitQueue } from '../records/task.ts';
+import { ERESTARTSYS } from '../syscalls/define.ts';
+import { block } from '../task/block.ts';
 import { FOREVER_NS, nowNs, toNs } from '../time/clock.ts';
 
 /** Bit of Task.waitState: the deadline is set. */
@@ -30,6 +32,18 @@ export function hasStarted(task: Task): boolean {
 /** Whether the deadline has passed. */
 export function hasTimedOut(k: Kernel, task: Task): boolean {
   return task.waitDeadlineNs !== 0 && nowNs(k) >= task.waitDeadlineNs;
+}
+
+/**
+ * Waits in `queue` for at most `timeoutNs` (Infinity: for ever), counted from the first execution.
+ * @returns BLOCKED, -EAGAIN when the time is over, or the code of an interruption
+ */
+export function waitInQueue(k: Kernel, task: Task, queue: WaitQueue, timeoutNs: number): number {
+  if (timeoutNs === 0) return -EAGAIN;
+  startWait(k, task, timeoutNs);
+  if (hasTimedOut(k, task)) return -EAGAIN;
+  // Linux: sock_intr_errno, a call with a timeout is not restarted.
+  return block(k, task, [queue], timeoutNs === Infinity ? ERESTARTSYS : EINTR);
 }
 
 /** Time left until the deadline, at least 0. Preconditions: there is a deadline. */

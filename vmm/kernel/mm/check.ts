@@ -7,12 +7,13 @@ import type { Mm, Vma } from '../records/mm.ts';
 import type { Inode } from '../records/vfs.ts';
 import { u32 } from '../state/memory.ts';
 import { CHUNK_PAGES, cachedFrame } from './cache-pages.ts';
+import { guardedStart } from './gap.ts';
 import { frameAt } from './pages.ts';
 import { PTE_NX_HIGH, PTE_RW, PTE_SHARED, PTE_US } from './pte.ts';
 import { pageIndexOf } from './shared-pages.ts';
 import { visitPresent } from './tables.ts';
 import { USER_END } from './user-memory.ts';
-import { findVma, vmaAt } from './vma.ts';
+import { endAt, findVma, vmaAt } from './vma.ts';
 
 /** An address space is not what it has to be: a bug. */
 export class MmCorruptError extends Error {
@@ -33,6 +34,7 @@ const hex = (gva: number): string => `0x${gva.toString(16)}`;
 export function checkMm(k: Kernel, mm: Mm, others: readonly Inode[] = []): void {
   const inodes = new Set<Inode>(others);
   checkVmas(mm, inodes);
+  checkFull(mm);
   const owned = new Set<FrameId>();
   for (const inode of inodes) {
     checkList(mm, inode);
@@ -47,6 +49,17 @@ export function checkMm(k: Kernel, mm: Mm, others: readonly Inode[] = []): void 
   });
   must(present === mm.residentPages, `${mm.residentPages} pages counted, ${present} present`);
   must(k.frames.used === owned.size, `${k.frames.used} frames in use, ${owned.size} have a name`);
+}
+
+/** What the search for free space passes over has no room. */
+function checkFull(mm: Mm): void {
+  if (mm.fullFrom === 0) return;
+  let end = mm.mmapBase;
+  for (let index = mm.vmas.length - 1; index >= 0 && end > mm.fullFrom; index--) {
+    const start = Math.max(endAt(mm, index), mm.fullFrom);
+    must(end - start < mm.fullBytes, `${hex(start)} is free, but known to be full`);
+    end = Math.min(end, guardedStart(mm, index));
+  }
 }
 
 function checkVmas(mm: Mm, inodes: Set<Inode>): void {

@@ -1,7 +1,13 @@
 // After a restore every page is a read-only base frame, and each first write is a fault. Writes
 // cluster, so a write copies the neighbours too: private base pages of the same mapping in an
 // aligned window. Measured on Python's shutdown, which writes to all it has: a window of 32 pages
-// takes 111 faults where one of 8 takes 395, and copies 1 % more pages.
+// takes 111 faults where one of 8 takes 395, and copies 1 % more pages. The window grows when
+// writes go on and on (CopyWindow).
+//
+// Copies are entered as touched and modified: KVM maps such neighbours along with the first one
+// that the guest touches. Not so in a trial that finds out which pages a boot touches
+// (Kernel.isTrial), and not the page that the guest writes: its A bit says whether it has walked
+// again (awaitRewalk).
 //
 // Neighbours that the guest has read are copied as well: reporting their old translation costs less
 // than the fault that is saved. A window lies in one page table, so its entries are adjacent words.
@@ -13,7 +19,7 @@ import { PAGE_BYTES } from '../ports.ts';
 import type { Vma } from '../records/mm.ts';
 import { u32 } from '../state/memory.ts';
 import { copyEnd, copyStart } from './fault-window.ts';
-import { pfnAt, PTE_A, PTE_P, PTE_RW, PTE_SHARED, PTE_US, setEntry } from './pte.ts';
+import { pfnAt, PTE_A, PTE_D, PTE_P, PTE_RW, PTE_SHARED, PTE_US, setEntry } from './pte.ts';
 import { awaitRewalk, findEntry, reportStale } from './tables.ts';
 
 /**
@@ -24,8 +30,9 @@ import { awaitRewalk, findEntry, reportStale } from './tables.ts';
 export function copyAround(k: Kernel, vma: Vma, gva: number, writingAt: number): void {
   const { frames } = k;
   const isPlenty = frames.available >= frames.limit >>> 4;
-  const start = copyStart(vma, gva);
-  const count = (copyEnd(vma, gva) - start) / PAGE_BYTES;
+  const pages = frames.copyWindow.next();
+  const start = copyStart(vma, gva, pages);
+  const count = (copyEnd(vma, gva, pages) - start) / PAGE_BYTES;
   const { basePfn, baseFrames } = k.ports.frames;
   const executable = (vma.prot & PROT_EXEC) !== 0;
   const at = findEntry(k.tables, vma.mm.rootTable, start);
@@ -68,11 +75,13 @@ function copyRun(
     for (let done = 0; done < count; done++) frames.release(made + done);
     return;
   }
+  const touched = k.isTrial ? 0 : PTE_A | PTE_D;
   const pfn = k.ports.frames.bankPfn + made;
   for (let done = 0; done < count; done++) {
     const entry = at + done * 2;
     if (entry === writingAt) awaitRewalk(k, entry);
     else if (((u32[entry] as number) & PTE_A) !== 0) reportStale(k, entry, gva + done * PAGE_BYTES);
-    setEntry(entry, pfn + done, PTE_P | PTE_US | PTE_RW, executable);
+    const bits = PTE_P | PTE_US | PTE_RW | (entry === writingAt ? 0 : touched);
+    setEntry(entry, pfn + done, bits, executable);
   }
 }

@@ -8,7 +8,10 @@ import { PAGE_BYTES } from '../ports.ts';
 const WINDOW_PAGES = 16;
 const WINDOW_PAGES_MOST = 64;
 /** Pages that are copied at once because one of them is written: 128 KiB. A divisor of 512. */
-export const COPY_PAGES = 32;
+const COPY_PAGES = 32;
+/** So many copies make the window twice as large, until it is a whole page table (2 MiB). */
+const COPIES_PER_STEP = 8;
+const COPY_PAGES_MOST = 512;
 /** Pages of a private writable file mapping that one fault copies: 32 KiB. */
 export const FILE_COPY_PAGES = 8;
 
@@ -35,13 +38,25 @@ export class FaultWindow {
   }
 }
 
+/** How much a write copies: more, the more writes there were. A cache: it may be forgotten. */
+export class CopyWindow {
+  #pages: number = COPY_PAGES;
+  #copies: number = 0;
+
+  /** Pages of the next window; a power of two that divides a page table's entries. */
+  next(): number {
+    if (++this.#copies % COPIES_PER_STEP === 0 && this.#pages < COPY_PAGES_MOST) this.#pages *= 2;
+    return this.#pages;
+  }
+}
+
 /** Start of the aligned window of `pages` around `gva`, inside the mapping. */
-export function copyStart(vma: Vma, gva: number, pages: number = COPY_PAGES): number {
+export function copyStart(vma: Vma, gva: number, pages: number): number {
   return Math.max(gva - gva % (pages * PAGE_BYTES), vma.start);
 }
 
 /** Its end. */
-export function copyEnd(vma: Vma, gva: number, pages: number = COPY_PAGES): number {
+export function copyEnd(vma: Vma, gva: number, pages: number): number {
   const bytes = pages * PAGE_BYTES;
   return Math.min(gva - gva % bytes + bytes, vma.end);
 }

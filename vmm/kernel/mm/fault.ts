@@ -23,38 +23,54 @@ export const FAULT_FETCH = 16;
 /** What a page fault comes to. Ownership: one object per kind, valid until the next fault. */
 export type FaultResult =
   | { readonly kind: 'ok' }
-  | { readonly kind: 'signal'; signal: number; code: number; address: number }
+  | {
+    readonly kind: 'signal';
+    signal: number;
+    code: number;
+    address: number;
+    /** As sigcontext shows it. */
+    errorCode: number;
+  }
   /** The sandbox's memory limit is reached: the process is to be killed. */
   | { readonly kind: 'oom' };
 
 const OK: FaultResult = { kind: 'ok' };
 const OOM: FaultResult = { kind: 'oom' };
-const SIGNAL: FaultResult & { kind: 'signal' } = { kind: 'signal', signal: 0, code: 0, address: 0 };
+const SIGNAL: FaultResult & { kind: 'signal' } =
+  { kind: 'signal', signal: 0, code: 0, address: 0, errorCode: 0 };
 
-function signalled(signal: number, code: number, address: number): FaultResult {
+function signalled(
+  signal: number,
+  code: number,
+  address: number,
+  errorCode: number,
+): FaultResult {
   SIGNAL.signal = signal;
   SIGNAL.code = code;
   SIGNAL.address = address;
+  // Linux: sanitize_error_code. Whether a kernel address is mapped is not told.
+  const isKernel = !(address >= 0 && address < USER_END);
+  SIGNAL.errorCode = isKernel ? errorCode | FAULT_PRESENT : errorCode;
   return SIGNAL;
 }
 
 /**
  * Resolves a fault that the guest took.
- * @param gva CR2; inexact beyond 2^53, which is outside user space anyway
+ * @param gva CR2 as a signed number, so that addresses of the kernel's half are exact, too
  * @param errorCode FAULT_*
  */
 export function handlePageFault(k: Kernel, gva: number, errorCode: number): FaultResult {
   const mm = currentMm(k);
   if (mm === null || !(gva >= 0 && gva < USER_END) || (errorCode & FAULT_RESERVED) !== 0) {
-    return signalled(SIGSEGV, SEGV_MAPERR, gva);
+    return signalled(SIGSEGV, SEGV_MAPERR, gva, errorCode);
   }
   const page = gva - gva % PAGE_BYTES;
   const vma = findVma(mm, page) ?? growStack(k, mm, page);
-  if (vma === null) return signalled(SIGSEGV, SEGV_MAPERR, gva);
-  if (!isAllowed(vma, errorCode)) return signalled(SIGSEGV, SEGV_ACCERR, gva);
+  if (vma === null) return signalled(SIGSEGV, SEGV_MAPERR, gva, errorCode);
+  if (!isAllowed(vma, errorCode)) return signalled(SIGSEGV, SEGV_ACCERR, gva, errorCode);
   const done = touchOrReclaim(k, mm, vma, page, (errorCode & FAULT_WRITE) !== 0, true);
   if (done === TOUCH_OK) return OK;
-  return done === TOUCH_BUS ? signalled(SIGBUS, BUS_ADRERR, gva) : OOM;
+  return done === TOUCH_BUS ? signalled(SIGBUS, BUS_ADRERR, gva, errorCode) : OOM;
 }
 
 function isAllowed(vma: Vma, errorCode: number): boolean {

@@ -7,7 +7,7 @@
 // who clears that name frees the frame. Base frames belong to the image: freeing one does nothing.
 import type { Kernel, KernelLimits } from '../kernel.ts';
 import { ScratchPages } from './scratch-pages.ts';
-import { FaultWindow } from './fault-window.ts';
+import { CopyWindow, FaultWindow } from './fault-window.ts';
 import { BASE_FRAME, type FrameId, type GuestFrames, PAGE_BYTES } from '../ports.ts';
 
 /** Slots are asked for in steps of this many frames (2 MiB). */
@@ -23,6 +23,8 @@ export class FrameAllocator {
   /** Where the last faults in anonymous memory and in files were (caches). */
   readonly zeroWindow: FaultWindow = new FaultWindow();
   readonly fileWindow: FaultWindow = new FaultWindow();
+  /** How much the next write to the image copies (a cache). */
+  readonly copyWindow: CopyWindow = new CopyWindow();
   /** Copies of base frames for the kernel's reads (a cache). */
   readonly scratch: ScratchPages = new ScratchPages();
   readonly #frames: GuestFrames;
@@ -39,6 +41,11 @@ export class FrameAllocator {
     this.#taken = new Uint8Array(frames.bankFrames);
     const empty = new Uint8Array(0);
     for (let slot = 0; slot < VIEW_SLOTS; slot++) this.#views.push(empty);
+  }
+
+  /** One past the highest frame ever handed out. */
+  get end(): number {
+    return this.#next;
   }
 
   /** Frames that may still be handed out. */

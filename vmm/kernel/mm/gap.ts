@@ -6,7 +6,7 @@ import { PAGE_BYTES } from '../ports.ts';
 import type { Mm } from '../records/mm.ts';
 import { GUARD_GAP_BYTES } from './stack.ts';
 import { USER_END } from './user-memory.ts';
-import { endAt, findIndex, startAt, vmaAt } from './vma.ts';
+import { endAt, findIndex, flagsAt, startAt } from './vma.ts';
 
 /** Where the search bottom up begins when nothing is free below mmapBase. */
 const BOTTOM = 0x2aaa_aaaa_a000;
@@ -15,9 +15,9 @@ const LOW_START = 0x4000_0000;
 const LOW_END = 0x8000_0000;
 
 /** Start of the mapping at `index` less the guard gap that a stack keeps below it. */
-function guardedStart(mm: Mm, index: number): number {
+export function guardedStart(mm: Mm, index: number): number {
   const start = startAt(mm, index);
-  if ((vmaAt(mm, index).flags & MAP_GROWSDOWN) === 0) return start;
+  if ((flagsAt(mm, index) & MAP_GROWSDOWN) === 0) return start;
   return Math.max(start - GUARD_GAP_BYTES, 0);
 }
 
@@ -27,16 +27,28 @@ export function isFree(mm: Mm, gva: number, bytes: number): boolean {
   return index >= mm.vmas.length || gva + bytes <= guardedStart(mm, index);
 }
 
-/** Highest free address in [low, high) with room for `bytes`, or -1. */
-function findDown(mm: Mm, bytes: number, low: number, high: number): number {
+/**
+ * Highest free address in [low, mmapBase) with room for `bytes`, or -1. What is found to be full is
+ * remembered: a program with thousands of mappings would otherwise pass all of them each time.
+ */
+function findDown(mm: Mm, bytes: number, low: number): number {
+  const isKnown = mm.fullFrom !== 0 && bytes >= mm.fullBytes;
+  const end = findGapEnd(mm, bytes, low, isKnown ? mm.fullFrom : mm.mmapBase);
+  mm.fullFrom = end;
+  mm.fullBytes = bytes;
+  return end - bytes >= low ? end - bytes : -1;
+}
+
+/** End of the highest gap below `high` with room for `bytes`; below low + bytes: there is none. */
+function findGapEnd(mm: Mm, bytes: number, low: number, high: number): number {
   let end = high;
   let index = findIndex(mm, high - 1);
   if (index < mm.vmas.length) end = Math.min(end, guardedStart(mm, index));
   for (index--; index >= 0 && end - bytes >= low; index--) {
-    if (endAt(mm, index) <= end - bytes) return end - bytes;
+    if (endAt(mm, index) <= end - bytes) return end;
     end = Math.min(end, guardedStart(mm, index));
   }
-  return end - bytes >= low ? end - bytes : -1;
+  return end;
 }
 
 /** Lowest free address in [low, high) with room for `bytes`, or -1. */
@@ -63,6 +75,6 @@ export function findGap(mm: Mm, bytes: number, hint: number, flags: number): num
     if (wanted <= last && isFree(mm, wanted, bytes)) return wanted;
   }
   if (low) return findUp(mm, bytes, LOW_START, LOW_END);
-  const found = findDown(mm, bytes, Math.max(PAGE_BYTES, MMAP_MIN_ADDR), mm.mmapBase);
+  const found = findDown(mm, bytes, Math.max(PAGE_BYTES, MMAP_MIN_ADDR));
   return found >= 0 ? found : findUp(mm, bytes, BOTTOM, USER_END);
 }

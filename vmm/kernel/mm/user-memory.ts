@@ -7,6 +7,11 @@ import { accessPage } from './access.ts';
 /** One past the highest user address: the last page below 2^47 is never mapped. */
 export const USER_END = 0x7fff_ffff_f000;
 
+/** Linux: access_ok(), which calls ask about a whole buffer before anything is moved. */
+export function isOutOfRange(gva: number, bytes: number): boolean {
+  return gva + bytes > USER_END;
+}
+
 /**
  * Copies `target.length` bytes from the guest.
  * @returns bytes copied before the first unreadable one; less than asked for means EFAULT

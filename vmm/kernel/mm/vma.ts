@@ -18,6 +18,7 @@ import { dropInode, holdInode } from '../vfs/inode.ts';
 
 const START: number = Vma.offset('start') >> 3;
 const END: number = Vma.offset('end') >> 3;
+const FLAGS: number = Vma.offset('flags') >> 2;
 const SLOTS: number = VmaTable.fixedBytes >> 2;
 
 /** What a new mapping is made of. */
@@ -41,6 +42,12 @@ export function startAt(mm: Mm, index: number): number {
 /** End of the mapping at `index`. Preconditions: index < length. */
 export function endAt(mm: Mm, index: number): number {
   return f64[((u32[(mm.vmas.address >> 2) + SLOTS + index] as number) >> 3) + END] as number;
+}
+
+/** MAP_* of the mapping at `index`. Preconditions: index < length. */
+export function flagsAt(mm: Mm, index: number): number {
+  const address = u32[(mm.vmas.address >> 2) + SLOTS + index] as number;
+  return u32[(address >> 2) + FLAGS] as number;
 }
 
 /** The mapping at `index`. Preconditions: index < length. */
@@ -132,10 +139,19 @@ export function removeVmas(k: Kernel, mm: Mm, from: number, to: number): void {
   u32.copyWithin(slots + from, slots + to, slots + length);
   u32.fill(0, slots + length - (to - from), slots + length);
   vmas.length = length - (to - from);
+  reopenGaps(mm, from);
   for (const vma of gone) {
     mm.mappedBytes -= vma.end - vma.start;
     freeVma(k, vma);
   }
+}
+
+/** The gap below the mapping at `index` has grown: what is known to be full ends above it. */
+function reopenGaps(mm: Mm, index: number): void {
+  if (mm.fullFrom === 0) return;
+  const end = index < mm.vmas.length ? startAt(mm, index) : Infinity;
+  if (end >= mm.mmapBase) mm.fullFrom = 0;
+  else if (end > mm.fullFrom) mm.fullFrom = end;
 }
 
 /** Frees a mapping that is in no table. */

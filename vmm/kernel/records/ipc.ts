@@ -261,6 +261,8 @@ export interface Console extends Rec {
   errors: Bytes | null;
   /** Somebody was told that the host takes no more output. */
   wantsOutput: boolean;
+  /** Somebody found no input, or took some, since input was last announced. */
+  wantsInput: boolean;
 }
 
 export const Console: Kind<Console> = kind<Console>(KIND.console, 'Console', {
@@ -278,4 +280,5 @@ export const Console: Kind<Console> = kind<Console>(KIND.console, 'Console', {
   output: fRef(() => Bytes),
   errors: fRef(() => Bytes),
   wantsOutput: fBool,
+  wantsInput: fBool,
 });

@@ -20,6 +20,12 @@ export interface Mm extends Rec {
   brk: number;
   /** Where the search for free address space begins (top down). */
   mmapBase: number;
+  /**
+   * Between here and mmapBase no gap has `fullBytes` bytes, so that a search for as many need not
+   * look there again; 0 = not known (mm/gap.ts).
+   */
+  fullFrom: number;
+  fullBytes: number;
   stackTop: number;
   /** Program layout for /proc and prctl(PR_SET_MM…). */
   codeStart: number;
@@ -51,6 +57,8 @@ export const Mm: Kind<Mm> = kind<Mm>(KIND.mm, 'Mm', {
   brkStart: fAddress,
   brk: fAddress,
   mmapBase: fAddress,
+  fullFrom: nosave(fNum),
+  fullBytes: nosave(fNum),
   stackTop: fAddress,
   codeStart: fAddress,
   codeEnd: fAddress,

@@ -77,6 +77,8 @@ export interface Inode extends Rec {
   object: Rec | null;
   /** Made by O_TMPFILE and not linked yet: it has no link but may get one. */
   isTemporary: boolean;
+  /** Found through a read-only mount: nothing about it may change (EROFS). */
+  readOnly: boolean;
 }
 
 export const Inode: Kind<Inode> = kind<Inode>(KIND.inode, 'Inode', {
@@ -115,6 +117,7 @@ export const Inode: Kind<Inode> = kind<Inode>(KIND.inode, 'Inode', {
   lowerChecked: nosave(fBool),
   object: fAny,
   isTemporary: fBool,
+  readOnly: fBool,
 });
 
 export const PageChunks: Kind<Table<Words>> = tableKind(KIND.pageTable, 'PageChunks', () => Words);

@@ -16,7 +16,7 @@ const USER_READ = 4;
  * Sends a signal that the thread cannot block or ignore: if it does, the default action is put back
  * and ends the process. deliverSignals() delivers it.
  * @param code a SEGV_*, BUS_*, FPE_*… code or SI_KERNEL
- * @param address si_addr
+ * @param address si_addr; negative in the kernel's half
  * @param errorCode the page fault's, for the handler's sigcontext
  */
 export function forceSignal(

@@ -2,11 +2,11 @@
 //
 //   region  | saved objects (after a restore) | bump allocations … next→ |      free      | limit
 //
-// Freed records go on a free list by size. The lists are a cache: a restore begins with none, because
-// a save writes live records only, without holes.
+// Freed records go on a free list by size. The lists are a cache: a restore begins with none,
+// because a save writes live records only, without holes.
 //
-// Ownership: whoever allocates a record frees it, once, when nothing refers to it any more. A record
-// that is lost is dropped by the next save, which walks from the root.
+// Ownership: whoever allocates a record frees it, once, when nothing refers to it any more. A
+// record that is lost is dropped by the next save, which walks from the root.
 import { giveRegion, type Region, takeRegion, u16, u32, u8 } from './memory.ts';
 import { bytesAt, kindIdAt, type Kind, kinds, type Rec } from './record.ts';
 
@@ -110,7 +110,9 @@ export class Arena {
     const reused = this.#free.get(bytes)?.pop();
     if (reused !== undefined) return reused;
     if (this.next + bytes > this.limit) {
-      throw new ArenaFullError(`the sandbox's ${this.region.bytes} bytes of kernel state are used up`);
+      throw new ArenaFullError(
+        `the sandbox's ${this.region.bytes} bytes of kernel state are used up`,
+      );
     }
     const address = this.next;
     this.next += bytes;

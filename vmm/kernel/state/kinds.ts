@@ -1,5 +1,6 @@
 // The number of each record kind. They are the guest kernel's ABI: they stand in func-images, so a
-// number is never reused for something else; a change here or in a kind's fields changes KERNEL_ABI.
+// number is never reused for something else; a change here or in a kind's fields changes
+// KERNEL_ABI.
 
 /** Version of the record layouts that an image carries; images of another version are refused. */
 export const KERNEL_ABI = 1;

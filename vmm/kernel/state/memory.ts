@@ -1,6 +1,6 @@
 // The state memory: one WebAssembly.Memory per VMM thread, made at its full size so that no view is
-// ever detached. It holds every sandbox's records (arena regions) and page tables (table windows), so
-// that the WASM modules work on both in place. Untouched pages cost nothing.
+// ever detached. It holds every sandbox's records (arena regions) and page tables (table windows),
+// so that the WASM modules work on both in place. Untouched pages cost nothing.
 //
 //   0           REGION_UNIT                                            STATE_BYTES
 //   +-----------+-----------+-----------+-----------+------ … ------+

@@ -4,8 +4,9 @@
 //   record   u16 kind | u16 0 | u32 bytes | fixed fields … | tail (raw bytes or references) …
 //            ^ the record's address, 8-aligned
 //
-// A record is seen through a *view*: an object with a getter and setter per field, one per address and
-// arena, so that `===` compares identity. References are 32-bit addresses of other records' headers.
+// A record is seen through a *view*: an object with a getter and setter per field, one per address
+// and arena, so that `===` compares identity. References are 32-bit addresses of other records'
+// headers.
 //
 // Invariant: a field that is not declared is not saved.
 import { f64, i32, u16, u32, u64, u8, view } from './memory.ts';

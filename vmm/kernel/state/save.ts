@@ -1,5 +1,6 @@
-// Separated state: turns the live records, wherever they lie in the arena, into one contiguous run with
-// every reference zeroed, plus the relation table that says where references belong (paper, 3.2).
+// Separated state: turns the live records, wherever they lie in the arena, into one contiguous run
+// with every reference zeroed, plus the relation table that says where references belong (paper,
+// 3.2).
 //
 //   objects    | record 0 (the root) | record 1 | …        breadth first, in field order
 //   relations  | source offset, target offset | …          ascending by source

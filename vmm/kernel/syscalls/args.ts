@@ -47,7 +47,9 @@ class TaskArgs implements Args {
 
 const shared: TaskArgs = new TaskArgs();
 
-/** The arguments of `task`'s current call. Ownership: one object, valid until the next call of this. */
+/**
+ * The arguments of `task`'s current call. Ownership: one object, valid until the next call of this.
+ */
 export function argsOf(task: Task): Args {
   shared.base = task.address + REGS;
   return shared;

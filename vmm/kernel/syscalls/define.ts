@@ -11,7 +11,8 @@ export const BLOCKED = -0x10000;
 /** The call replaced the registers itself (rt_sigreturn, execve): no result is stored. */
 export const NO_RESULT = -0x10001;
 
-// Linux: kernel-internal restart codes, <linux/errno.h>. block() returns them when a signal is pending.
+// Linux: kernel-internal restart codes, <linux/errno.h>. block() returns them when a signal is
+// pending.
 /** Restart if the handler has SA_RESTART (or there is no handler), else EINTR. */
 export const ERESTARTSYS = 512;
 /** Restart if no handler runs, else EINTR. */

@@ -25,7 +25,7 @@ import {
 import { pathBelow } from '../vfs/path-name.ts';
 import { checkPermission, MAY_EXEC } from '../vfs/permission.ts';
 import { removeDirectory, unlinkAt } from '../vfs/remove.ts';
-import { renameAt } from '../vfs/rename.ts';
+import { checkRenameFlags, renameAt } from '../vfs/rename.ts';
 import { readPath } from '../vfs/user-path.ts';
 import type { Args } from './args.ts';
 import { type Family, full, partial } from './define.ts';
@@ -152,6 +152,8 @@ function renamePaths(
   to: readonly [dirfd: number, gva: number],
   flags: number,
 ): number {
+  const refused = checkRenameFlags(flags);
+  if (refused !== 0) return refused;
   const fromPath = readPath(k, from[1]);
   if (typeof fromPath === 'number') return fromPath;
   const toPath = readPath(k, to[1]);

@@ -21,13 +21,12 @@ import { view } from '../state/memory.ts';
 import { ERESTARTNOINTR, wasInterrupted } from '../signal/restart.ts';
 import { removeWaiters } from '../task/block.ts';
 import { disarmTimer } from '../time/timers.ts';
-import { argsOf, getReg, REG, setReg } from './args.ts';
+import { argsOf, REG, setReg } from './args.ts';
 import {
   BLOCKED, ERESTART_RESTARTBLOCK, ERESTARTNOHAND, ERESTARTSYS, NO_RESULT,
 } from './define.ts';
 import { type SyscallRow, type SyscallTable, syscallTable } from './table.ts';
 
-const TWO_32 = 0x1_0000_0000;
 const REGS = Task.offset('regs');
 /** Numbers that are no call are counted together: a guest must not fill the counter with them. */
 const UNKNOWN = -1;
@@ -42,7 +41,7 @@ export function dispatchSyscall(
   table: SyscallTable = syscallTable,
 ): number {
   // Linux: do_syscall_64() looks at the low 32 bits only.
-  const nr = getReg(task, REG.rax) % TWO_32;
+  const nr = view.getUint32(task.address + REGS + REG.rax, true);
   k.root.syscallCount++;
   const row = table.rowOf(nr);
   if (row.name === '') return refuseUnknown(k, task, nr);

@@ -1,7 +1,7 @@
 // Calls that change what a file says about itself (chmod, chown, utimes, truncate, fallocate,
 // extended attributes), and those about whole file systems (statfs, sync).
 import {
-  E2BIG, EBADF, EFAULT, EFBIG, EINVAL, EISDIR, ERANGE, ESPIPE,
+  E2BIG, EBADF, EFAULT, EFBIG, EINVAL, EISDIR, ERANGE, EROFS, ESPIPE,
 } from '../../abi/errno.ts';
 import {
   AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW, SYNC_FILE_RANGE_WAIT_AFTER,
@@ -12,7 +12,7 @@ import { SIGXFSZ } from '../../abi/signal.ts';
 import { S_ISDIR, S_ISREG, UTIME_NOW, UTIME_OMIT } from '../../abi/stat.ts';
 import {
   OVERLAYFS_SUPER_MAGIC, PIPEFS_MAGIC, PROC_SUPER_MAGIC, ST_NODEV, ST_NOEXEC, ST_NOSUID,
-  ST_RELATIME, ST_VALID, SYSFS_MAGIC, TMPFS_MAGIC,
+  ST_RDONLY, ST_RELATIME, ST_VALID, SYSFS_MAGIC, TMPFS_MAGIC,
 } from '../../abi/statfs.ts';
 import { Statfs } from '../../abi/struct-file.ts';
 import { readI64 } from '../../abi/layout.ts';
@@ -208,6 +208,7 @@ function truncate(k: Kernel, task: Task, a: Args): number {
   if (inode === null) return -EINVAL;
   if (S_ISDIR(inode.mode)) return -EISDIR;
   if (!S_ISREG(inode.mode)) return -EINVAL;
+  if (inode.readOnly) return -EROFS;
   const denied = checkPermission(task.process, inode, MAY_WRITE);
   return denied !== 0 ? denied : setSize(k, task, place, bytes);
 }
@@ -298,7 +299,7 @@ function writeStatfs(k: Kernel, inode: Inode, gva: number): number {
   Statfs.f_bsize.set(view, 0, PAGE_BYTES);
   Statfs.f_frsize.set(view, 0, PAGE_BYTES);
   Statfs.f_namelen.set(view, 0, 255);
-  Statfs.f_flags.set(view, 0, flags | ST_VALID);
+  Statfs.f_flags.set(view, 0, flags | ST_VALID | (inode.readOnly ? ST_RDONLY : 0));
   if (hasBlocks) {
     const blocks = Math.floor(k.limits.memoryBytes / PAGE_BYTES);
     const free = Math.max(k.frames.available, 0);

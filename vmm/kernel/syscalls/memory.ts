@@ -19,7 +19,7 @@ import { mustMm } from '../mm/limits.ts';
 import { checkLock, lockAll, lockRange, unlockedIn } from '../mm/lock.ts';
 import { mapRegion, pageUp, protectRegion, unmapRegion } from '../mm/map.ts';
 import { remapRegion } from '../mm/remap.ts';
-import { copyOut, USER_END } from '../mm/user-memory.ts';
+import { copyOut, isOutOfRange, USER_END } from '../mm/user-memory.ts';
 import { findIndex, vmaAt } from '../mm/vma.ts';
 import { PAGE_BYTES } from '../ports.ts';
 import type { Task } from '../records/task.ts';
@@ -167,6 +167,7 @@ function mincore(k: Kernel, _task: Task, a: Args): number {
   if (a.u32(0) % PAGE_BYTES !== 0) return -EINVAL;
   const end = rangeEnd(gva, a.u64(1));
   if (end > USER_END) return -ENOMEM;
+  if (isOutOfRange(a.u64(2), (end - gva) / PAGE_BYTES)) return -EFAULT;
   const mm = mustMm(k);
   const vector = new Uint8Array(PAGE_BYTES);
   for (let at = gva, out = a.u64(2); at < end;) {

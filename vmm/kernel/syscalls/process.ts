@@ -11,7 +11,7 @@ import {
   WSTOPPED, WUNTRACED,
 } from '../../abi/wait.ts';
 import type { Kernel } from '../kernel.ts';
-import { copyIn, USER_END } from '../mm/user-memory.ts';
+import { clearUser, copyIn, USER_END } from '../mm/user-memory.ts';
 import type { Task } from '../records/task.ts';
 import { type CloneRequest, cloneTask } from '../task/clone.ts';
 import { exitProcess, exitTask } from '../task/exit.ts';
@@ -135,7 +135,20 @@ function wait4(_k: Kernel, _task: Task, a: Args): number {
   return a.i32(0) === INT_MIN ? -ESRCH : -ECHILD;
 }
 
-function waitid(_k: Kernel, _task: Task, a: Args): number {
+function waitid(k: Kernel, _task: Task, a: Args): number {
+  const infoGva = a.u64(2);
+  const result = checkWaitid(a);
+  // Linux: the siginfo is written, as zeros, although there is an error.
+  if (infoGva !== 0 && !clearWaitInfo(k, infoGva)) return -EFAULT;
+  return result;
+}
+
+/** si_signo, si_errno, si_code; behind the padding si_pid, si_uid, si_status. */
+function clearWaitInfo(k: Kernel, gva: number): boolean {
+  return clearUser(k, gva, 12) === 12 && clearUser(k, gva + 16, 12) === 12;
+}
+
+function checkWaitid(a: Args): number {
   const kind = a.i32(0);
   const id = a.i32(1);
   const options = a.i32(3);

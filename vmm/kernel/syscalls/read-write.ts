@@ -10,17 +10,19 @@ import {
   O_APPEND, O_NONBLOCK, RWF_APPEND, RWF_ATOMIC, RWF_DONTCACHE, RWF_DSYNC, RWF_HIPRI, RWF_NOAPPEND,
   RWF_NOWAIT, RWF_SYNC,
 } from '../../abi/fcntl.ts';
-import { SIGPIPE, SIGXFSZ } from '../../abi/signal.ts';
+import { SI_USER, SIGPIPE, SIGXFSZ } from '../../abi/signal.ts';
+import { SOCK_STREAM } from '../../abi/socket.ts';
 import { S_ISDIR, S_ISREG } from '../../abi/stat.ts';
+import { socketOf } from '../ipc/socket.ts';
+import { waitInQueue } from '../ipc/wait-timeout.ts';
 import type { Kernel } from '../kernel.ts';
-import { readStruct, USER_END, writeU64 } from '../mm/user-memory.ts';
+import { isOutOfRange, readStruct, writeU64 } from '../mm/user-memory.ts';
 import { readI64 } from '../../abi/layout.ts';
 import type { Task } from '../records/task.ts';
 import {
   type File, FILE_CONSOLE, FILE_DIRECTORY, FILE_GENERATED, FILE_PIPE, FILE_REGULAR, FILE_SOCKET,
 } from '../records/vfs.ts';
 import { makeInfo, sendSignalToTask } from '../signal/pending.ts';
-import { block } from '../task/block.ts';
 import { getFile } from '../vfs/file.ts';
 import { type IoBuffer, opsOf } from '../vfs/file-ops.ts';
 import { iovecBuffer, kernelBuffer, userBuffer } from '../vfs/io-buffer.ts';
@@ -36,11 +38,6 @@ const COPY_BYTES_MOST = 16 * 1024 * 1024;
 /** Use the file's own position. */
 const AT_POSITION = -1;
 
-/** Linux: access_ok(), which looks at the whole buffer before anything is moved. */
-function isOutOfRange(gva: number, bytes: number): boolean {
-  return gva + bytes > USER_END;
-}
-
 /** Waits for the file, unless it is not to wait. Returns -EAGAIN, BLOCKED or -ERESTART*. */
 function waitFor(k: Kernel, task: Task, file: File, forWrite: boolean, noWait: boolean): number {
   if (noWait || (file.flags & O_NONBLOCK) !== 0) return -EAGAIN;
@@ -48,7 +45,8 @@ function waitFor(k: Kernel, task: Task, file: File, forWrite: boolean, noWait: b
   const queue = forWrite && ops.writeQueue !== undefined
     ? ops.writeQueue(k, file)
     : ops.queue(k, file);
-  return queue === null ? -EAGAIN : block(k, task, [queue]);
+  if (queue === null) return -EAGAIN;
+  return waitInQueue(k, task, queue, ops.waitNs?.(k, file, forWrite) ?? Infinity);
 }
 
 /** Reads into a buffer at `offset`, or at the position and moves it. */
@@ -124,15 +122,22 @@ function endWrite(
     if (result === BLOCKED) task.waitProgress = done;
     return result === BLOCKED || done === 0 ? result : done;
   }
-  if (error === -EPIPE) sendToSelf(k, task, SIGPIPE);
+  if (error === -EPIPE && sendsSigpipe(file)) sendToSelf(k, task, SIGPIPE);
   if (done > 0) return done;
   if (error === -EFBIG) sendToSelf(k, task, SIGXFSZ);
   return error;
 }
 
 function sendToSelf(k: Kernel, task: Task, signal: number): void {
-  // Linux: SI_KERNEL.
-  sendSignalToTask(k, task, makeInfo(signal, 0x80));
+  // Linux: SEND_SIG_NOINFO, as if the process had sent it itself.
+  const { pid, uid } = task.process;
+  sendSignalToTask(k, task, makeInfo(signal, SI_USER, pid, uid));
+}
+
+/** Linux: of sockets only streams send SIGPIPE. */
+function sendsSigpipe(file: File): boolean {
+  const socket = socketOf(file);
+  return socket === null || socket.type === SOCK_STREAM;
 }
 
 /** The file to read from, or -EBADF. */

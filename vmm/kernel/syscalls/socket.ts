@@ -6,10 +6,10 @@ import {
   EAFNOSUPPORT, EAGAIN, EBADF, EFAULT, EINVAL, ENOTCONN, ENOTSOCK, EOPNOTSUPP, EPROTONOSUPPORT,
   ESOCKTNOSUPPORT,
 } from '../../abi/errno.ts';
-import { IOV_MAX } from '../../abi/limits.ts';
+import { IOV_MAX, MAX_RW_COUNT } from '../../abi/limits.ts';
 import {
-  AF_UNIX, MSG_DONTWAIT, MSG_OOB, MSG_WAITFORONE, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK,
-  SOCK_PACKET, SOCK_RAW, SOCK_SEQPACKET, SOCK_STREAM, SOCK_TYPE_MASK, SOL_SOCKET,
+  AF_INET, AF_INET6, AF_UNIX, MSG_DONTWAIT, MSG_OOB, MSG_WAITFORONE, SOCK_CLOEXEC, SOCK_DGRAM,
+  SOCK_NONBLOCK, SOCK_PACKET, SOCK_RAW, SOCK_SEQPACKET, SOCK_STREAM, SOCK_TYPE_MASK, SOL_SOCKET,
 } from '../../abi/socket.ts';
 import { Mmsghdr } from '../../abi/struct-socket.ts';
 import { installOrDrop, installPair } from '../ipc/anon-file.ts';
@@ -24,10 +24,11 @@ import {
 } from '../ipc/socket-name.ts';
 import { getOption, setOption, timeoutOf } from '../ipc/socket-options.ts';
 import { dropFiles } from '../ipc/socket-queue.ts';
-import { isNonBlocking, receiveAll, sendAll, waitInQueue } from '../ipc/socket-transfer.ts';
+import { isNonBlocking, receiveAll, sendAll } from '../ipc/socket-transfer.ts';
 import { connectPair, isConnectionBased, makeSocket, socketOf } from '../ipc/socket.ts';
+import { waitInQueue } from '../ipc/wait-timeout.ts';
 import type { Kernel } from '../kernel.ts';
-import { copyOut, readStruct, readU64, writeU32 } from '../mm/user-memory.ts';
+import { copyOut, isOutOfRange, readStruct, readU64, writeU32 } from '../mm/user-memory.ts';
 import type { Socket } from '../records/ipc.ts';
 import type { Task } from '../records/task.ts';
 import type { File } from '../records/vfs.ts';
@@ -80,8 +81,12 @@ function checkType(domain: number, type: number, protocol: number): number {
 }
 
 function socketpair(k: Kernel, task: Task, a: Args): number {
+  const domain = a.i32(0);
   const type = a.i32(1);
-  const kind = checkType(a.i32(0), type, a.i32(2));
+  const kind = checkType(domain, type, a.i32(2));
+  // Linux: other families have no pairs.
+  const isInternet = domain === AF_INET || domain === AF_INET6;
+  if (kind === -EAFNOSUPPORT && isInternet) return -EOPNOTSUPP;
   if (kind < 0) return kind;
   const first = makeSocket(k, kind);
   const second = makeSocket(k, kind);
@@ -106,11 +111,12 @@ function listen(k: Kernel, task: Task, a: Args): number {
 }
 
 function connect(k: Kernel, task: Task, a: Args): number {
-  const open = getSocket(task, a.i32(0));
-  if (typeof open === 'number') return open;
-  const { file, socket: from } = open;
+  const file = getFile(task, a.i32(0));
+  if (file === null) return -EBADF;
   const raw = readAddress(k, a.u64(1), a.i32(2));
   if (typeof raw === 'number') return raw;
+  const from = socketOf(file);
+  if (from === null) return -ENOTSOCK;
   if (!isConnectionBased(from) && isUnspecified(raw)) {
     disconnect(k, from);
     return 0;
@@ -131,8 +137,9 @@ function accept4(k: Kernel, task: Task, a: Args): number {
 }
 
 function acceptWith(k: Kernel, task: Task, a: Args, flags: number): number {
-  if ((flags & ~(SOCK_CLOEXEC | SOCK_NONBLOCK)) !== 0) return -EINVAL;
   const open = getSocket(task, a.i32(0));
+  if (open === -EBADF) return open;
+  if ((flags & ~(SOCK_CLOEXEC | SOCK_NONBLOCK)) !== 0) return -EINVAL;
   if (typeof open === 'number') return open;
   // Order: without a free descriptor the connection stays in the backlog.
   const probe = installFd(k, task.process, holdFile(open.file));
@@ -176,7 +183,13 @@ function getpeername(k: Kernel, task: Task, a: Args): number {
 
 // Sending and receiving
 
+/** Linux: import_ubuf, before the descriptor is looked at. */
+function isBadBuffer(a: Args): boolean {
+  return isOutOfRange(a.u64(1), Math.min(a.u64(2), MAX_RW_COUNT));
+}
+
 function sendto(k: Kernel, task: Task, a: Args): number {
+  if (isBadBuffer(a)) return -EFAULT;
   const open = getSocket(task, a.i32(0));
   if (typeof open === 'number') return open;
   const flags = a.u32(3);
@@ -196,6 +209,7 @@ function sendto(k: Kernel, task: Task, a: Args): number {
 }
 
 function recvfrom(k: Kernel, task: Task, a: Args): number {
+  if (isBadBuffer(a)) return -EFAULT;
   const open = getSocket(task, a.i32(0));
   if (typeof open === 'number') return open;
   const flags = a.u32(3);

@@ -1,6 +1,6 @@
 // stat(2) and its relatives, statx(2), access(2), readlink(2).
 import {
-  EBADF, EFAULT, EINVAL, ENOENT,
+  EBADF, EFAULT, EINVAL, ENOENT, EROFS,
 } from '../../abi/errno.ts';
 import {
   AT_EACCESS, AT_EMPTY_PATH, AT_FDCWD, AT_NO_AUTOMOUNT, AT_STATX_DONT_SYNC, AT_STATX_FORCE_SYNC,
@@ -11,14 +11,14 @@ import {
 } from '../../abi/stat.ts';
 import { Stat, Statx } from '../../abi/struct-file.ts';
 import type { Kernel } from '../kernel.ts';
-import { copyOut } from '../mm/user-memory.ts';
+import { copyIn, copyOut } from '../mm/user-memory.ts';
 import type { Task } from '../records/task.ts';
 import type { Inode } from '../records/vfs.ts';
 import {
   blockBytes, blockCount, deviceNumber, inodeNumber, majorOf, minorOf, modeOf,
 } from '../vfs/inode-number.ts';
 import { lookupAt, LOOKUP_EMPTY, LOOKUP_FOLLOW, type Place } from '../vfs/lookup.ts';
-import { checkPermission } from '../vfs/permission.ts';
+import { checkPermission, isReadOnlyContent } from '../vfs/permission.ts';
 import { mountId } from '../vfs/proc/mounts.ts';
 import { getRawFile } from '../vfs/file.ts';
 import { readLink } from '../vfs/symlink.ts';
@@ -98,11 +98,28 @@ export function lookupFlags(flags: number): number {
     ((flags & AT_EMPTY_PATH) !== 0 ? LOOKUP_EMPTY : 0);
 }
 
+/**
+ * Linux: getname_maybe_null. Whether only the descriptor counts, because of AT_EMPTY_PATH and a
+ * path that is a null pointer or empty; other flags are not looked at then.
+ */
+function isDescriptorOnly(k: Kernel, dirfd: number, gva: number, flags: number): boolean {
+  if ((flags & AT_EMPTY_PATH) === 0 || dirfd < 0) return false;
+  return gva === 0 || copyIn(k, gva, scratchByte) === 1 && scratchByte[0] === 0;
+}
+
+const scratchByte: Uint8Array = new Uint8Array(1);
+const STATX_FLAGS = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH | AT_STATX_SYNC_TYPE;
+
 function newfstatat(k: Kernel, task: Task, a: Args): number {
   const flags = a.u32(3);
   const gva = a.u64(2);
-  if ((flags & ~(AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH)) !== 0) return -EINVAL;
-  return statPlace(k, lookupUser(k, task, a.i32(0), a.u64(1), lookupFlags(flags)), gva);
+  const dirfd = a.i32(0);
+  if (isDescriptorOnly(k, dirfd, a.u64(1), flags)) {
+    const file = getRawFile(task, dirfd);
+    return file === null || file.inode === null ? -EBADF : writeStat(k, file.inode, gva);
+  }
+  if ((flags & ~STATX_FLAGS) !== 0) return -EINVAL;
+  return statPlace(k, lookupUser(k, task, dirfd, a.u64(1), lookupFlags(flags)), gva);
 }
 
 const statxBytes: Uint8Array = new Uint8Array(Statx.bytes);
@@ -135,11 +152,9 @@ function writeStatx(k: Kernel, place: Place, inode: Inode, gva: number): number 
   Statx.stx_rdev_minor.set(v, 0, minorOf(inode.rdev));
   Statx.stx_dev_major.set(v, 0, majorOf(device));
   Statx.stx_dev_minor.set(v, 0, minorOf(device));
-  Statx.stx_mnt_id.set(v, 0, mountId(inode.fs));
+  Statx.stx_mnt_id.set(v, 0, mountId(inode, place.dentry));
   return copyOut(k, gva, statxBytes) === statxBytes.length ? 0 : -EFAULT;
 }
-
-const STATX_FLAGS = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH | AT_STATX_SYNC_TYPE;
 
 function statx(k: Kernel, task: Task, a: Args): number {
   const flags = a.u32(2);
@@ -147,8 +162,10 @@ function statx(k: Kernel, task: Task, a: Args): number {
   const gva = a.u64(4);
   if ((mask & STATX__RESERVED) !== 0) return -EINVAL;
   if ((flags & AT_STATX_SYNC_TYPE) === (AT_STATX_FORCE_SYNC | AT_STATX_DONT_SYNC)) return -EINVAL;
-  if ((flags & ~STATX_FLAGS) !== 0) return -EINVAL;
-  const place = lookupUser(k, task, a.i32(0), a.u64(1), lookupFlags(flags));
+  const dirfd = a.i32(0);
+  const isKnown = (flags & ~STATX_FLAGS) === 0;
+  if (!isKnown && !isDescriptorOnly(k, dirfd, a.u64(1), flags)) return -EINVAL;
+  const place = lookupUser(k, task, dirfd, a.u64(1), lookupFlags(flags));
   if (typeof place === 'number') return place;
   return place.inode === null ? -EBADF : writeStatx(k, place, place.inode, gva);
 }
@@ -166,7 +183,9 @@ function checkAccess(
   const place = lookupUser(k, task, dirfd, gva, lookupFlags(flags));
   if (typeof place === 'number') return place;
   if (mode === 0 || place.inode === null) return 0;
-  return checkPermission(task.process, place.inode, mode);
+  const denied = checkPermission(task.process, place.inode, mode);
+  if (denied !== 0) return denied;
+  return (mode & W_OK) !== 0 && isReadOnlyContent(place.inode) ? -EROFS : 0;
 }
 
 function access(k: Kernel, task: Task, a: Args): number {

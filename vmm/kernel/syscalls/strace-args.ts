@@ -11,6 +11,7 @@ import { copyIn, readString, readStruct } from '../mm/user-memory.ts';
 import type { Task } from '../records/task.ts';
 import { type Args, argsOf } from './args.ts';
 import { formatEpollEvents, formatSigset, formatSocketOption, formatSymbol } from './flags.ts';
+import { SIGNATURES } from './names.ts';
 import type { SyscallRow } from './table.ts';
 
 /** Bytes of a buffer that are shown, as strace's default. */
@@ -34,7 +35,7 @@ export function formatArguments(k: Kernel, task: Task, row: SyscallRow): string 
   if (row.name === '') {
     return Array.from({ length: ARGUMENT_COUNT }, (_, i) => address(args.u64(i))).join(', ');
   }
-  const formats = formatsOf(row.signature);
+  const formats = formatsOf(SIGNATURES[row.name] ?? '');
   const context: Context = { k, args, formats };
   const texts: string[] = [];
   for (let index = 0; index < argumentCount(context); index++) {

@@ -7,7 +7,6 @@ import { CATAVMM_BASE, CATAVMM_NUMBERS } from '../../abi/catavmm.ts';
 import { NR_SYSCALLS, SYSCALL_NUMBERS } from '../../abi/syscall-numbers.ts';
 import { absentCalls } from './absent.ts';
 import { type Family, missing, type Row } from './define.ts';
-import { SIGNATURES } from './names.ts';
 import { entryCalls } from '../entry.ts';
 import { descriptorCalls } from './descriptor.ts';
 import { directoryCalls } from './directory.ts';
@@ -45,8 +44,6 @@ export interface SyscallRow extends Row {
   readonly name: string;
   /** The family's file, or 'absent'. */
   readonly family: string;
-  /** Arguments as strace shows them: `fd:fd buf:ptr count:size`. See names.ts. */
-  readonly signature: string;
 }
 
 /** What `catavmm syscalls --json` prints. */
@@ -164,25 +161,19 @@ function placeRows(
   const rows = Array.from({ length: count }, (_, index) => unknownRow(first + index));
   for (const [name, nr] of Object.entries(numbers)) {
     const [family, row] = byName.get(name) ?? ['', missing(ENOSYS, 'No row.')];
-    rows[nr - first] = makeRow(row, nr, name, family, SIGNATURES[name] ?? '');
+    rows[nr - first] = makeRow(row, nr, name, family);
   }
   return rows;
 }
 
 // All rows are built here so that they have one shape: the dispatcher reads one for each call.
-function makeRow(
-  row: Row,
-  nr: number,
-  name: string,
-  family: string,
-  signature: string,
-): SyscallRow {
+function makeRow(row: Row, nr: number, name: string, family: string): SyscallRow {
   const { support, handler, note, errno } = row;
-  return { support, handler, note, errno, nr, name, family, signature };
+  return { support, handler, note, errno, nr, name, family };
 }
 
 function unknownRow(nr: number): SyscallRow {
-  return makeRow(NO_ROW, nr, '', '', '');
+  return makeRow(NO_ROW, nr, '', '');
 }
 
 /** The guest kernel's table. */

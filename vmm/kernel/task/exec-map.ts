@@ -8,7 +8,8 @@ import { clearUser } from '../mm/user-memory.ts';
 import { PAGE_BYTES } from '../ports.ts';
 import type { Executable } from './exec-file.ts';
 import {
-  MAP_ANONYMOUS, MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_NORESERVE, MAP_PRIVATE, PROT_EXEC, PROT_NONE, PROT_READ, PROT_WRITE,
+  MAP_ANONYMOUS, MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_NORESERVE, MAP_PRIVATE, PROT_EXEC, PROT_NONE,
+  PROT_READ, PROT_WRITE,
 } from '../../abi/mman.ts';
 import { EFAULT, EINVAL, ENOMEM } from '../../abi/errno.ts';
 
@@ -82,7 +83,8 @@ function reserve(
     gva: preferred,
     bytes,
     prot: PROT_NONE,
-    flags: MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (preferred === 0 ? 0 : MAP_FIXED_NOREPLACE),
+    flags: MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
+      (preferred === 0 ? 0 : MAP_FIXED_NOREPLACE),
   }, mm);
   if (at < 0) return at;
   return Math.ceil(at / align) * align - low;

@@ -18,11 +18,13 @@ import { mapImage, type MappedImage } from './exec-map.ts';
 import { initialFpu, writeFpu } from './fpu.ts';
 import { checkStrings, writeStack } from './exec-stack.ts';
 import { resetActionsForExec } from '../signal/actions.ts';
-import { MAP_ANONYMOUS, MAP_FIXED, MAP_GROWSDOWN, MAP_PRIVATE, PROT_EXEC, PROT_READ, PROT_WRITE } from '../../abi/mman.ts';
+import {
+  MAP_ANONYMOUS, MAP_FIXED, MAP_GROWSDOWN, MAP_PRIVATE, PROT_EXEC, PROT_READ, PROT_WRITE,
+} from '../../abi/mman.ts';
 import { PF_X } from '../../../formats/elf.ts';
 import {
-  AT_BASE, AT_CLKTCK, AT_EGID, AT_ENTRY, AT_EUID, AT_FLAGS, AT_GID, AT_HWCAP, AT_HWCAP2, AT_MINSIGSTKSZ,
-  AT_PAGESZ, AT_PHDR, AT_PHENT, AT_PHNUM, AT_SECURE, AT_UID, HWCAP2_FSGSBASE,
+  AT_BASE, AT_CLKTCK, AT_EGID, AT_ENTRY, AT_EUID, AT_FLAGS, AT_GID, AT_HWCAP, AT_HWCAP2,
+  AT_MINSIGSTKSZ, AT_PAGESZ, AT_PHDR, AT_PHENT, AT_PHNUM, AT_SECURE, AT_UID, HWCAP2_FSGSBASE,
 } from '../../abi/auxv.ts';
 
 /** Linux: ELF_ET_DYN_BASE, two thirds of the address space. */

@@ -1,7 +1,8 @@
 // Changing what an inode says about itself: mode, owner, times, size. The change is kept in the
 // inode, whose dentry is pinned from then on, for it differs from the lower layer.
 import {
-  EFBIG, EINVAL, EISDIR, ENODEV, ENOMEM, ENOSPC, EOPNOTSUPP, EPERM, ESPIPE, ETXTBSY,
+  EFBIG, EINVAL, EISDIR, ENODEV, ENOMEM, ENOSPC, EOPNOTSUPP, EPERM, EROFS, ESPIPE,
+  ETXTBSY,
 } from '../../abi/errno.ts';
 import {
   F_SEAL_FUTURE_WRITE, F_SEAL_GROW, F_SEAL_SHRINK, F_SEAL_WRITE, FALLOC_FL_KEEP_SIZE,
@@ -41,6 +42,7 @@ export function changeMode(
   dentry: Dentry | null,
   mode: number,
 ): number {
+  if (inode.readOnly) return -EROFS;
   if ((inode.mode & S_IFMT) === S_IFLNK) return -EOPNOTSUPP;
   if (!isOwner(process, inode) || isGenerated(inode)) return -EPERM;
   let bits = mode & 0o7777;
@@ -59,6 +61,7 @@ export function changeOwner(
   uid: number,
   gid: number,
 ): number {
+  if (inode.readOnly) return -EROFS;
   const newUid = uid === 0xffff_ffff ? inode.uid : uid;
   const newGid = gid === 0xffff_ffff ? inode.gid : gid;
   if (isGenerated(inode)) return -EPERM;
@@ -93,6 +96,7 @@ export function changeTimes(
   access: TimeChange,
   modification: TimeChange,
 ): number {
+  if (inode.readOnly) return -EROFS;
   if (isGenerated(inode) || !isOwner(process, inode)) return -EPERM;
   const now = realtime(k);
   const atime = access.nsec === UTIME_NOW ? now : access;

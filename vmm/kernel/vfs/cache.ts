@@ -4,6 +4,7 @@
 //   children   directory dentry ─► name ─► dentry     (an index of the sibling lists)
 //   unused     dentries nobody holds that may be evicted, least recently used first
 //   handles    lower files open on the host, least recently used first
+//   shared     lower files that others keep open: an image's or template's I/O cache
 import type { Dentry } from '../records/vfs.ts';
 import type { LowerFs } from '../ports.ts';
 
@@ -19,6 +20,10 @@ export class VfsCache {
   readonly unused: Set<Dentry> = new Set();
   /** Inode serial -> handle of its lower file, in the order of their last use. */
   readonly handles: Map<number, number> = new Map();
+  /** Inode serial -> handle that somebody else keeps open; for reading only. */
+  shared: ReadonlyMap<number, number> = new Map();
+  /** Serials of the shared files that this sandbox has compared with its inodes. */
+  readonly borrowed: Set<number> = new Set();
   /** How many lower files were opened on the host (reports show it). */
   hostOpens: number = 0;
 

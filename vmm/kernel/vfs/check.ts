@@ -92,8 +92,13 @@ function checkDentry(dentry: Dentry, listed: ReadonlySet<Dentry>): void {
       !data.includes(0);
     must(isName, `${name} is no name`);
   }
-  const hasChildren = dentry.firstChild !== null || dentry.mounted !== null;
-  if (hasChildren) must(inode !== null && S_ISDIR(inode.mode), `${name} has children`);
+  const isDirectory = inode !== null && S_ISDIR(inode.mode);
+  if (dentry.firstChild !== null) must(isDirectory, `${name} has children`);
+  if (dentry.mounted !== null) {
+    const root = dentry.mounted.inode;
+    must(inode !== null && root !== null, `${name}: a mount of nothing`);
+    must(isDirectory === S_ISDIR(root?.mode ?? 0), `${name}: a mount of another type`);
+  }
 }
 
 /** Every chain of parents ends, also those of deleted dentries. */

@@ -9,7 +9,7 @@ import type { LowerStat } from '../ports.ts';
 import {
   type Dentry, FS_OVERLAY, FS_PROC, FS_SYS, type Inode,
 } from '../records/vfs.ts';
-import { makeBytes } from '../state/containers.ts';
+import { type Bytes, makeBytes } from '../state/containers.ts';
 import { deleteDentry, findChild, makeDentry } from './dentry.ts';
 import { makeInode, touchModified } from './inode.ts';
 import { generatedChild, isStillThere } from './proc/generated.ts';
@@ -42,19 +42,21 @@ export function lookupChild(
     return dir.fs === FS_PROC ? -ENOENT : null;
   }
   if (dir.fs !== FS_OVERLAY || dir.lowerPath === null || parent.deleted) return null;
-  return lookupLower(k, parent, dir.lowerPath.data, name);
+  return lookupLower(k, parent, dir, name);
 }
 
 function lookupLower(
   k: Kernel,
   parent: Dentry,
-  dirPath: Uint8Array,
+  dir: Inode,
   name: Uint8Array,
 ): Dentry | number {
-  const path = joinPath(dirPath, name);
+  const path = joinPath((dir.lowerPath as Bytes).data, name);
   const stat = k.ports.lower.stat(path);
   if (typeof stat !== 'number') {
-    const dentry = makeDentry(k, parent, name, loadLowerInode(k, stat, path));
+    const inode = loadLowerInode(k, stat, path);
+    inode.readOnly = dir.readOnly;
+    const dentry = makeDentry(k, parent, name, inode);
     dentry.inLower = true;
     return dentry;
   }
@@ -64,7 +66,7 @@ function lookupLower(
   return stat < 0 ? stat : -EIO;
 }
 
-/** Makes the inode of a lower file. `path` is below the rootfs, without leading slash. */
+/** Makes the inode of a lower file. `path` has no leading slash; see also volume-path.ts. */
 export function loadLowerInode(k: Kernel, stat: LowerStat, path: Uint8Array): Inode {
   const inode = makeInode(k, FS_OVERLAY, stat.mode);
   inode.uid = stat.uid;

@@ -28,6 +28,8 @@ export interface FileOps {
   queue(k: Kernel, file: File): WaitQueue | null;
   /** Where a write waits, when that is not `queue` (a datagram socket waits for its receiver). */
   writeQueue?(k: Kernel, file: File): WaitQueue | null;
+  /** How long a read or a write waits at most; absent = Infinity, for ever. */
+  waitNs?(k: Kernel, file: File, forWrite: boolean): number;
   /** lseek's result for (offset, whence); absent = ESPIPE. */
   seek?(k: Kernel, file: File, offset: number, whence: number): number;
   ioctl?(k: Kernel, task: Task, file: File, request: number, argument: number): number;

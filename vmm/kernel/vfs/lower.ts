@@ -6,6 +6,7 @@ import type { Kernel } from '../kernel.ts';
 import type { LowerStat } from '../ports.ts';
 import type { Inode } from '../records/vfs.ts';
 import { HANDLES_MOST } from './cache.ts';
+import { showLowerPath } from './volume-path.ts';
 
 /**
  * Reads the lower content of a regular file into `target`, which may be guest memory.
@@ -33,6 +34,8 @@ export function lowerHandle(k: Kernel, inode: Inode): number {
     handles.set(inode.serial, known);
     return known;
   }
+  const shared = k.vfs.shared.get(inode.serial);
+  if (shared !== undefined) return borrowHandle(k, inode, shared);
   const opened = openLower(k, inode);
   if (opened < 0) return opened;
   if (handles.size >= HANDLES_MOST) closeOldest(k);
@@ -47,17 +50,32 @@ function openLower(k: Kernel, inode: Inode): number {
   k.vfs.hostOpens++;
   const handle = lower.open(path.data.slice());
   if (handle < 0) {
-    events.event('lower-file-missing', pathText(path.data));
+    events.event('lower-file-missing', showLowerPath(path.data));
     return -EIO;
   }
-  const now = lower.fstat(handle);
+  if (isStillSame(k, inode, handle)) return handle;
+  lower.close(handle);
+  return -ESTALE;
+}
+
+/** A handle that others opened: compared once, like one that was just opened. */
+function borrowHandle(k: Kernel, inode: Inode, handle: number): number {
+  const { borrowed } = k.vfs;
+  if (borrowed.has(inode.serial)) return handle;
+  if (!isStillSame(k, inode, handle)) return -ESTALE;
+  borrowed.add(inode.serial);
+  return handle;
+}
+
+function isStillSame(k: Kernel, inode: Inode, handle: number): boolean {
+  const now = k.ports.lower.fstat(handle);
   if (typeof now !== 'number' && isSameFile(inode, now)) {
     inode.lowerChecked = true;
-    return handle;
+    return true;
   }
-  lower.close(handle);
-  events.event('lower-file-changed', pathText(path.data));
-  return -ESTALE;
+  const path = inode.lowerPath?.data ?? new Uint8Array();
+  k.ports.events.event('lower-file-changed', showLowerPath(path));
+  return false;
 }
 
 /** Whether `stat` is the file that the inode saw first. */
@@ -78,8 +96,4 @@ function closeOldest(k: Kernel): void {
   if (oldest === undefined) return;
   k.ports.lower.close(oldest[1]);
   k.vfs.handles.delete(oldest[0]);
-}
-
-function pathText(path: Uint8Array): string {
-  return `/${new TextDecoder().decode(path)}`;
 }

@@ -4,6 +4,7 @@
 //   /proc    generated                                          (FS_PROC)
 //   /sys     generated                                          (FS_SYS)
 //   /dev     in memory, with the usual nodes                    (FS_DEV)
+//   volumes  wherever they are asked for (mount-volume.ts)      (FS_OVERLAY)
 //
 // A mount is a pair of dentries: the place (`mounted`) and the root of the other file system
 // (`mountPoint`), each holding a reference of the other.
@@ -21,6 +22,7 @@ import {
 import { makeInode } from './inode.ts';
 import { makeGeneratedInode } from './proc/generated.ts';
 import { GEN } from './proc/ids.ts';
+import { volumeOf } from './volume-path.ts';
 import './kinds.ts';
 
 const NO_NAME: Uint8Array = new Uint8Array();
@@ -44,7 +46,8 @@ function makeOverlayRoot(k: Kernel): Inode {
   return loadLowerInode(k, stat, NO_NAME);
 }
 
-function makeMemoryDirectory(k: Kernel, fs: number, permissions: number): Inode {
+/** A new directory that nothing in the lower layer belongs to. */
+export function makeMemoryDirectory(k: Kernel, fs: number, permissions: number): Inode {
   const inode = makeInode(k, fs, S_IFDIR | permissions);
   inode.nlink = 2;
   return inode;
@@ -58,7 +61,11 @@ function makeRoot(k: Kernel, inode: Inode): Dentry {
 
 /** Mounts a new file system on the directory `name` of `parent`, which is made if need be. */
 function mountAt(k: Kernel, parent: Dentry, name: string, inode: Inode): Dentry {
-  const place = makePlace(k, parent, encoder.encode(name));
+  return mountOn(k, makePlace(k, parent, encoder.encode(name)), inode);
+}
+
+/** Mounts a file system whose root is `inode`. Preconditions: `place` is pinned. */
+export function mountOn(k: Kernel, place: Dentry, inode: Inode): Dentry {
   const root = makeRoot(k, inode);
   place.mounted = holdDentry(k, root);
   root.mountPoint = holdDentry(k, place);
@@ -81,11 +88,27 @@ function makePlace(k: Kernel, parent: Dentry, name: Uint8Array): Dentry {
   return place;
 }
 
-function addNode(k: Kernel, parent: Dentry, name: Uint8Array, inode: Inode): Dentry {
+/** Puts an inode under a free name, pinned. */
+export function addNode(k: Kernel, parent: Dentry, name: Uint8Array, inode: Inode): Dentry {
   const dentry = makeDentry(k, parent, name, inode);
   pinDentry(k, dentry);
   if (S_ISDIR(inode.mode)) (parent.inode as Inode).nlink++;
   return dentry;
+}
+
+/** The roots of what is mounted below the top: the system's, then the volumes by number. */
+export function listMounts(k: Kernel): Dentry[] {
+  const { rootDentry } = k.root;
+  const mounts: Dentry[] = [];
+  const directories: Dentry[] = rootDentry === null ? [] : [rootDentry];
+  for (const directory of directories) {
+    for (let child = directory.firstChild; child !== null; child = child.nextSibling) {
+      if (child.mounted !== null) mounts.push(child.mounted);
+      const below = child.mounted ?? child;
+      if (below.firstChild !== null) directories.push(below);
+    }
+  }
+  return mounts.sort((a, b) => volumeOf(a.inode) - volumeOf(b.inode));
 }
 
 const DEVICES: readonly (readonly [name: string, rdev: number, permissions: number])[] = [

@@ -5,7 +5,7 @@
 // opaque because its inode has none. Dentry.inLower survives, so that removing the name leaves a
 // whiteout.
 import {
-  EEXIST, EMLINK, ENAMETOOLONG, ENOENT, EPERM,
+  EEXIST, EMLINK, ENAMETOOLONG, ENOENT, EPERM, EROFS,
 } from '../../abi/errno.ts';
 import { NAME_MAX, PATH_MAX } from '../../abi/limits.ts';
 import { S_IFDIR, S_IFLNK, S_IFMT, S_ISDIR, S_ISGID } from '../../abi/stat.ts';
@@ -33,7 +33,7 @@ export interface Slot {
 
 /**
  * Walks to a name that is to be made (Linux: filename_create).
- * @returns -EEXIST when it exists or ends in dots, -ENOENT for a file with a trailing slash
+ * @returns -EEXIST when it exists or ends in dots, -ENOENT for a file with a trailing slash, -EROFS
  */
 export function findSlot(
   k: Kernel,
@@ -52,6 +52,7 @@ export function findSlot(
   if (typeof found === 'number') return found;
   if (found !== null && found.inode !== null) return -EEXIST;
   if (trailingSlash && !isDirectory) return -ENOENT;
+  if ((parent.inode as Inode).readOnly) return -EROFS;
   return { parent, name, dentry: found, trailingSlash };
 }
 
@@ -59,6 +60,7 @@ export function findSlot(
 export function mayChange(process: Process, parent: Dentry): number {
   const dir = parent.inode as Inode;
   if (parent.deleted) return -ENOENT;
+  if (dir.readOnly) return -EROFS;
   const denied = checkPermission(process, dir, MAY_WRITE | MAY_EXEC);
   if (denied !== 0) return denied;
   return dir.fs === FS_OVERLAY || dir.fs === FS_DEV ? 0 : -EPERM;

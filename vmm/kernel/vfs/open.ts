@@ -1,7 +1,7 @@
 // open(2) on a path, without the descriptor: walk, create, check, and make the open file of the
 // right kind. Linux: path_openat, do_open, may_open.
 import {
-  EACCES, EEXIST, EISDIR, ELOOP, ENOTDIR, ENXIO, EOPNOTSUPP, EPERM, ETXTBSY,
+  EACCES, EEXIST, EISDIR, ELOOP, ENOTDIR, ENXIO, EOPNOTSUPP, EPERM, EROFS, ETXTBSY,
 } from '../../abi/errno.ts';
 import {
   O_ACCMODE, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EXCL, O_NOCTTY, O_NOFOLLOW, O_PATH, O_RDONLY,
@@ -26,7 +26,7 @@ import {
   beginWalk, LAST_NAME, lookupAt, LOOKUP_DIRECTORY, LOOKUP_FOLLOW, type Place, placeOf, type Walk,
 } from './lookup.ts';
 import { createNode, makeUpperInode, mayChange } from './namespace.ts';
-import { checkPermission, MAY_READ, MAY_WRITE } from './permission.ts';
+import { checkPermission, isReadOnlyContent, MAY_READ, MAY_WRITE } from './permission.ts';
 import { isGenerated } from './proc/generated.ts';
 import { openTerminal, reopenStream } from './console-node.ts';
 
@@ -121,11 +121,14 @@ function mayOpen(process: Process, inode: Inode, flags: number): number {
   if ((flags & O_DIRECTORY) !== 0 && !isDirectory) return -ENOTDIR;
   if (S_ISLNK(inode.mode)) return -ELOOP;
   if (isDirectory && isWriting(flags)) return -EISDIR;
+  const refuses = isWriting(flags) && isReadOnlyContent(inode);
+  if (refuses && (flags & O_TRUNC) !== 0) return -EROFS;
   const mask = (isWriting(flags) ? MAY_WRITE : 0) |
     ((flags & O_ACCMODE) !== O_WRONLY ? MAY_READ : 0);
   const denied = checkPermission(process, inode, mask);
   if (denied !== 0) return denied;
-  return isWriting(flags) && isBusyText(process, inode) ? -ETXTBSY : 0;
+  if (isWriting(flags) && isBusyText(process, inode)) return -ETXTBSY;
+  return refuses ? -EROFS : 0;
 }
 
 /** Makes the open file of an inode; all checks are done. */

@@ -1,7 +1,8 @@
 // Permission checks of the path walk and of open(2): the classic owner, group, other bits. User 0
-// passes them all, except that nothing without any x bit can be executed.
+// passes them all, except that nothing without any x bit can be executed, and that nobody changes
+// what is mounted read-only.
 import { EACCES } from '../../abi/errno.ts';
-import { S_IFDIR, S_IFMT } from '../../abi/stat.ts';
+import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../../abi/stat.ts';
 import type { Process } from '../records/task.ts';
 import type { Inode } from '../records/vfs.ts';
 
@@ -18,6 +19,14 @@ export function checkPermission(process: Process, inode: Inode, mask: number): n
   }
   const shift = process.uid === inode.uid ? 6 : isInGroup(process, inode.gid) ? 3 : 0;
   return ((mode >> shift) & mask) === mask ? 0 : -EACCES;
+}
+
+/**
+ * Whether a read-only mount keeps a file's content from being written: devices, FIFOs and sockets
+ * have none. What an inode says about itself is kept whatever it is (Inode.readOnly).
+ */
+export function isReadOnlyContent({ readOnly, mode }: Inode): boolean {
+  return readOnly && [S_IFREG, S_IFDIR, S_IFLNK].includes(mode & S_IFMT);
 }
 
 function isInGroup(process: Process, gid: number): boolean {

@@ -1,7 +1,7 @@
 // Removing names: unlink and rmdir. A name that the lower layer has too leaves a whiteout: a pinned
 // dentry without inode.
 import {
-  EBUSY, EINVAL, EISDIR, ENOENT, ENOTDIR, ENOTEMPTY, EPERM,
+  EBUSY, EINVAL, EISDIR, ENOENT, ENOTDIR, ENOTEMPTY, EPERM, EROFS,
 } from '../../abi/errno.ts';
 import { S_ISDIR, S_ISVTX } from '../../abi/stat.ts';
 import type { Kernel } from '../kernel.ts';
@@ -21,6 +21,7 @@ export function unlinkAt(k: Kernel, process: Process, dirfd: number, path: Uint8
   const error = walk.parent();
   if (error !== 0) return error;
   if (walk.last !== LAST_NAME) return -EISDIR;
+  if ((walk.at.inode as Inode).readOnly) return -EROFS;
   const dentry = findVictim(k, walk.at, walk.name);
   if (typeof dentry === 'number') return dentry;
   const inode = dentry.inode as Inode;
@@ -47,6 +48,7 @@ export function removeDirectory(
   if (walk.last === LAST_DOTDOT) return -ENOTEMPTY;
   if (walk.last === LAST_DOT) return -EINVAL;
   if (walk.last === LAST_ROOT) return -EBUSY;
+  if ((walk.at.inode as Inode).readOnly) return -EROFS;
   const dentry = findVictim(k, walk.at, walk.name);
   if (typeof dentry === 'number') return dentry;
   const inode = dentry.inode as Inode;

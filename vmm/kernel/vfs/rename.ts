@@ -4,7 +4,7 @@
 //   before   parentA/a ─► inode ─► lower 'x/a'        parentB/b ─► (nothing, or a victim)
 //   after    parentA/a: whiteout (if the lower layer has it)    parentB/b ─► inode ─► lower 'x/a'
 import {
-  EBUSY, EEXIST, EINVAL, EISDIR, ENOENT, ENOTDIR, ENOTEMPTY, EXDEV,
+  EBUSY, EEXIST, EINVAL, EISDIR, ENOENT, ENOTDIR, ENOTEMPTY, EROFS, EXDEV,
 } from '../../abi/errno.ts';
 import { RENAME_EXCHANGE, RENAME_NOREPLACE } from '../../abi/fcntl.ts';
 import { S_ISDIR } from '../../abi/stat.ts';
@@ -27,7 +27,13 @@ export interface RenameEnd {
   path: Uint8Array;
 }
 
-/** renameat2(2); `flags` are RENAME_*. */
+/** Whether renameAt() can do what RENAME_* `flags` ask for: 0 or -EINVAL. */
+export function checkRenameFlags(flags: number): number {
+  if ((flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE)) !== 0) return -EINVAL;
+  return flags === (RENAME_NOREPLACE | RENAME_EXCHANGE) ? -EINVAL : 0;
+}
+
+/** renameat2(2). Preconditions: `flags` have been checked. */
 export function renameAt(
   k: Kernel,
   process: Process,
@@ -35,8 +41,6 @@ export function renameAt(
   to: RenameEnd,
   flags: number,
 ): number {
-  if ((flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE)) !== 0) return -EINVAL;
-  if (flags === (RENAME_NOREPLACE | RENAME_EXCHANGE)) return -EINVAL;
   const source = walkToParent(k, process, from);
   if (typeof source === 'number') return source;
   const target = walkToParent(k, process, to);
@@ -44,6 +48,7 @@ export function renameAt(
   if (mountOf(source.at) !== mountOf(target.at)) return -EXDEV;
   if (source.last !== LAST_NAME) return -EBUSY;
   if (target.last !== LAST_NAME) return (flags & RENAME_NOREPLACE) !== 0 ? -EEXIST : -EBUSY;
+  if ((source.at.inode as Inode).readOnly) return -EROFS;
   const old = lookupChild(k, source.at, source.name);
   if (typeof old === 'number') return old;
   if (old === null || old.inode === null) return -ENOENT;

@@ -3,7 +3,7 @@
 //
 //   name bytes u8 | value bytes u32 | name … | value …      (again and again, no padding)
 import {
-  E2BIG, EEXIST, ENODATA, ENOSPC, EOPNOTSUPP, EPERM, ERANGE,
+  E2BIG, EEXIST, ENODATA, ENOSPC, EOPNOTSUPP, EPERM, ERANGE, EROFS,
 } from '../../abi/errno.ts';
 import { XATTR_CREATE, XATTR_REPLACE } from '../../abi/fcntl.ts';
 import { XATTR_LIST_MAX, XATTR_SIZE_MAX } from '../../abi/limits.ts';
@@ -105,6 +105,7 @@ export function setAttribute(
   value: Uint8Array,
   flags: number,
 ): number {
+  if (inode.readOnly) return -EROFS;
   const refused = checkName(process, inode, name, true);
   if (refused !== 0) return refused;
   if (value.length > XATTR_SIZE_MAX) return -E2BIG;
@@ -129,6 +130,7 @@ export function removeAttribute(
   dentry: Dentry | null,
   name: Uint8Array,
 ): number {
+  if (inode.readOnly) return -EROFS;
   const refused = checkName(process, inode, name, true);
   if (refused !== 0) return refused;
   if (!isOwner(process, inode)) return -EPERM;

@@ -1,3 +1,4 @@
+// The guest's stdin, stdout and stderr over a console of the host, as pipes and as a terminal.
 import { EAGAIN, EBADF, EFAULT, EINVAL, ENOTTY, EPERM, EPIPE } from '../../../../vmm/abi/errno.ts';
 import { O_NONBLOCK } from '../../../../vmm/abi/fcntl.ts';
 import {
@@ -55,6 +56,25 @@ test('read() blocks until the host says that there is input', () => {
   assert.is(d.again(), 2);
   d.file(0).flags |= O_NONBLOCK;
   assert.is(d.call('read', 0, d.base, 10), -EAGAIN);
+  d.end();
+});
+
+test('input is asked for until it is announced, and again once some was taken', () => {
+  const d = new ConsoleDriver();
+  const wants = (): boolean => d.t.k.root.console?.wantsInput === true;
+  assert.is(wants(), false, 'nobody has looked');
+  assert.is(d.poll(0), 0);
+  assert.is(wants(), true, 'poll() found none');
+  d.t.console.feed('go on');
+  consoleReadable(d.t.k);
+  assert.is(wants(), false, 'announced');
+  assert.is(d.poll(0), READABLE);
+  assert.is(wants(), false, 'known, but not taken');
+  assert.is(d.read(0, 2), 'go');
+  assert.is(wants(), true, 'taken');
+  consoleReadable(d.t.k);
+  reconnectConsole(d.t.k);
+  assert.is(wants(), true, 'another host');
   d.end();
 });
 

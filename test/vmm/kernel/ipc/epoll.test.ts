@@ -1,3 +1,4 @@
+// epoll: level, edge and one-shot, waiting and waking, nested instances and their limits.
 import {
   EBADF, EEXIST, EFAULT, EINTR, EINVAL, ELOOP, ENOENT, EPERM,
 } from '../../../../vmm/abi/errno.ts';
@@ -342,6 +343,15 @@ test('closing an instance gives its memory back', () => {
   const used = d.t.k.arena.usedBytes;
   for (let round = 0; round < 20; round++) once();
   assert.is(d.t.k.arena.usedBytes, used);
+  d.end();
+});
+
+test('files without a position take lseek(); only epoll refuses ioctl() with EINVAL', () => {
+  const d = new Driver();
+  const [epoll, event] = [d.call('epoll_create1', 0), d.call('eventfd2', 0, 0)];
+  for (const fd of [epoll, event]) assert.is(d.call('lseek', fd, 55, 0), 0);
+  assert.is(opsOf(d.file(epoll)).ioctl?.(d.t.k, d.t.task, d.file(epoll), 0x5401, 0), -EINVAL);
+  assert.is(opsOf(d.file(event)).ioctl, undefined);
   d.end();
 });
 

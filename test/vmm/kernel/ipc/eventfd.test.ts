@@ -1,3 +1,4 @@
+// eventfd(2): the counter, the semaphore, blocking at both ends, refused sizes and values.
 import { EAGAIN, EFAULT, EINVAL } from '../../../../vmm/abi/errno.ts';
 import { EFD_CLOEXEC, EFD_NONBLOCK, EFD_SEMAPHORE } from '../../../../vmm/abi/eventfd.ts';
 import { POLLIN, POLLOUT } from '../../../../vmm/abi/poll.ts';

@@ -1,3 +1,4 @@
+// Opening a FIFO: who waits for whom, and what O_NONBLOCK, O_RDWR and signals change in that.
 import { ENXIO, EPIPE } from '../../../../vmm/abi/errno.ts';
 import { O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } from '../../../../vmm/abi/fcntl.ts';
 import { POLLHUP, POLLIN, POLLRDNORM } from '../../../../vmm/abi/poll.ts';

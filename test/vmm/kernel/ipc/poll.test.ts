@@ -1,3 +1,4 @@
+// poll(2), ppoll(2), select(2) and pselect6(2): readiness, deadlines, restarts, refused arguments.
 import { EBADF, EFAULT, EINVAL } from '../../../../vmm/abi/errno.ts';
 import { EFD_NONBLOCK } from '../../../../vmm/abi/eventfd.ts';
 import { O_NONBLOCK } from '../../../../vmm/abi/fcntl.ts';

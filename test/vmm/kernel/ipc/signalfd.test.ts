@@ -1,3 +1,4 @@
+// signalfd(2): signals that are read instead of delivered, and waiting for them.
 import { EAGAIN, EBADF, EFAULT, EINVAL } from '../../../../vmm/abi/errno.ts';
 import { POLLIN } from '../../../../vmm/abi/poll.ts';
 import {

@@ -1,3 +1,4 @@
+// sendmsg(2) and recvmsg(2): scattered data, descriptors and credentials that travel along.
 import {
   EAGAIN, EBADF, EFAULT, EINVAL, EMSGSIZE, ENOBUFS, EPERM,
 } from '../../../../vmm/abi/errno.ts';

@@ -240,6 +240,7 @@ test('a path leads to its socket until it is closed', () => {
   assert.is(d.named('bind', listener, '/none/s'), -ENOENT);
   assert.is(d.named('bind', listener, '/run/s'), 0);
   assert.is(d.named('bind', listener, '/run/t'), -EINVAL);
+  assert.is(d.named('bind', listener, '/run/s'), -EADDRINUSE, 'the path is looked at first');
   assert.is(d.nameBy('getsockname', listener), '/run/s@');
   const client = d.socket(SOCK_STREAM | SOCK_NONBLOCK);
   assert.is(d.named('connect', client, '/run/s'), -ECONNREFUSED);

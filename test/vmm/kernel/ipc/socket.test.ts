@@ -8,8 +8,8 @@ import { FIONREAD, TCGETS, TIOCOUTQ } from '../../../../vmm/abi/ioctl.ts';
 import { SI_USER, SIGPIPE, SIGUSR1 } from '../../../../vmm/abi/signal.ts';
 import {
   AF_INET, AF_INET6, AF_UNIX, MSG_DONTWAIT, MSG_NOSIGNAL, MSG_OOB, MSG_PEEK, MSG_TRUNC, MSG_WAITALL,
-  SHUT_RD, SHUT_RDWR, SHUT_WR, SO_ERROR, SO_RCVTIMEO, SO_SNDBUF, SOCK_CLOEXEC, SOCK_DGRAM,
-  SOCK_NONBLOCK, SOCK_RAW, SOCK_SEQPACKET, SOCK_STREAM, SOL_SOCKET,
+  SHUT_RD, SHUT_RDWR, SHUT_WR, SO_ERROR, SO_RCVTIMEO, SO_SNDBUF, SO_SNDTIMEO, SOCK_CLOEXEC,
+  SOCK_DGRAM, SOCK_NONBLOCK, SOCK_RAW, SOCK_SEQPACKET, SOCK_STREAM, SOL_SOCKET,
 } from '../../../../vmm/abi/socket.ts';
 import type { Socket } from '../../../../vmm/kernel/records/ipc.ts';
 import { actionBytes } from '../../../../vmm/kernel/signal/actions.ts';
@@ -70,6 +70,8 @@ test('socket() and socketpair() accept and refuse what Linux does', () => {
     assert.is(d.call('socket', domain, type, protocol), expected, `${domain} ${type} ${protocol}`);
   }
   assert.is(d.call('socketpair', AF_UNIX, SOCK_STREAM, 0, BAD_GVA), -EFAULT);
+  assert.is(d.call('socketpair', AF_INET, SOCK_STREAM, 0, d.base), -EOPNOTSUPP);
+  assert.is(d.call('socketpair', 99, SOCK_STREAM, 0, d.base), -EAFNOSUPPORT);
   const [a] = d.socketpair(SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK);
   assert.is(a, 2);
   assert.is(isCloseOnExec(d.t.process.fds, a), true);
@@ -106,6 +108,15 @@ test('every call tells descriptors that are no sockets from those that are not o
   for (const name of names) {
     assert.is(d.call(name, fd), -ENOTSOCK, name);
     assert.is(d.call(name, 99), -EBADF, name);
+  }
+  // In Linux's order.
+  const kernel = 2 ** 47;
+  assert.is(d.call('connect', fd, BAD_GVA, 16), -EFAULT);
+  assert.is(d.call('accept4', 99, 0, 0, 0x1234), -EBADF);
+  assert.is(d.call('accept4', fd, 0, 0, 0x1234), -EINVAL);
+  for (const name of ['sendto', 'recvfrom']) {
+    assert.is(d.call(name, 99, kernel, 8), -EFAULT);
+    assert.is(d.call(name, 99, BAD_GVA, 2 ** 60), -EBADF, 'the length is cut first');
   }
   d.end();
 });
@@ -226,6 +237,43 @@ test('SO_RCVTIMEO ends a receive with EAGAIN, and makes interruptions EINTR', ()
   sendSignal(d.t.k, d.t.process, makeInfo(SIGUSR1, SI_USER));
   assert.is(d.call('recvfrom', b, d.base, 1, 0, 0, 0), -EINTR);
   d.end();
+});
+
+test('read() and write() of a socket end after SO_RCVTIMEO and SO_SNDTIMEO', () => {
+  const d = new SocketDriver();
+  const [a] = d.socketpair(SOCK_STREAM);
+  d.putU64(d.base, 0, 20_000);
+  assert.is(d.call('setsockopt', a, SOL_SOCKET, SO_RCVTIMEO, d.base, 16), 0);
+  assert.is(d.call('setsockopt', a, SOL_SOCKET, SO_SNDTIMEO, d.base, 16), 0);
+  assert.is(d.call('read', a, d.base, 1), BLOCKED);
+  d.t.clock.advance(20_000_000);
+  runTimers(d.t.k);
+  assert.is(d.again(), -EAGAIN);
+  const bytes = 256 * 1024;
+  assert.is(d.call('write', a, d.base, bytes), BLOCKED);
+  d.t.clock.advance(20_000_000);
+  runTimers(d.t.k);
+  const fitted = d.again();
+  assert.ok(fitted > 0 && fitted < bytes, `${fitted} bytes were written in time`);
+  // A negative timeout does not wait at all.
+  d.putI32(d.base, -1, -1, 0, 0);
+  assert.is(d.call('setsockopt', a, SOL_SOCKET, SO_RCVTIMEO, d.base, 16), 0);
+  assert.is(d.call('read', a, d.base, 1), -EAGAIN);
+  d.end();
+});
+
+test('write() to a socket without a reader sends SIGPIPE to itself for streams only', () => {
+  for (const type of [SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET]) {
+    const d = new SocketDriver();
+    const [a] = d.socketpair(type);
+    assert.is(d.call('shutdown', a, SHUT_WR), 0);
+    assert.is(d.call('write', a, d.base, 1), -EPIPE);
+    assert.is(d.has(SIGPIPE), type === SOCK_STREAM, `type ${type}`);
+    const { pending } = d.t.task;
+    assert.is(pending?.code ?? SI_USER, SI_USER);
+    assert.is(pending?.pid ?? d.t.process.pid, d.t.process.pid);
+    d.end();
+  }
 });
 
 test('closing one end hangs up the other, after what was sent', () => {

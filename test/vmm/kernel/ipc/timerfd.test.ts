@@ -1,3 +1,4 @@
+// timerfd: one-shot, periodic and absolute timers, what read(2) counts, and refused arguments.
 import { EAGAIN, EBADF, EFAULT, EINVAL, EPERM } from '../../../../vmm/abi/errno.ts';
 import { POLLIN } from '../../../../vmm/abi/poll.ts';
 import {

@@ -56,6 +56,10 @@ function peek(t: TestKernel, gva: number): number {
   return copyIn(t.k, gva, byte) === 1 ? byte[0] as number : -1;
 }
 
+function busError(address: number): object {
+  return { kind: 'signal', signal: 7, code: 2, address, errorCode: READ };
+}
+
 /** [prot, error code, signal, si_code]; 0 = resolved. */
 const verdicts: [number, number, number, number][] = [
   [3, READ, 0, 0], [3, WRITE, 0, 0], [3, FETCH, 11, 2], [1, WRITE, 11, 2], [1, READ, 0, 0],
@@ -69,7 +73,9 @@ test('handlePageFault() decides by the mapping as Linux does', () => {
     anon(t, 4, prot);
     const result = handlePageFault(t.k, BASE + 5, errorCode);
     const address = BASE + 5;
-    const wanted = signal === 0 ? { kind: 'ok' } : { kind: 'signal', signal, code, address };
+    const wanted = signal === 0
+      ? { kind: 'ok' }
+      : { kind: 'signal', signal, code, address, errorCode };
     assert.equal(result, wanted, `prot ${prot}, error code ${errorCode}`);
     t.close();
   }
@@ -78,9 +84,16 @@ test('handlePageFault() decides by the mapping as Linux does', () => {
 test('handlePageFault() gives SEGV_MAPERR outside every mapping and outside user space', () => {
   const t = makeTestKernel();
   anon(t, 4);
-  for (const gva of [0, BASE - 1, BASE + 4 * PAGE, USER_END, 2 ** 47, 2 ** 63, 2 ** 64 - 4096]) {
-    const result = handlePageFault(t.k, gva, READ);
-    assert.equal(result, { kind: 'signal', signal: 11, code: 1, address: gva });
+  const rows: [number, number, number][] = [
+    [0, READ, READ], [BASE - 1, READ, READ], [BASE + 4 * PAGE, WRITE, WRITE],
+    [BASE + 4 * PAGE, FETCH, FETCH],
+    // Of addresses that are not the user's it is not told whether something is there.
+    [USER_END, READ, READ | PRESENT], [2 ** 47, READ, READ | PRESENT],
+    [-(2 ** 47), FETCH, FETCH | PRESENT], [-1, WRITE | PRESENT, WRITE | PRESENT],
+  ];
+  for (const [gva, given, errorCode] of rows) {
+    const result = handlePageFault(t.k, gva, given);
+    assert.equal(result, { kind: 'signal', signal: 11, code: 1, address: gva, errorCode });
   }
   t.close();
 });
@@ -141,7 +154,7 @@ test('a private file mapping that is only read borrows frames of the page cache'
   assert.is(cpu.read(BASE + 40 * PAGE + 9), 0xee);
   assert.is(cpu.read(BASE + 40 * PAGE + 10), 0, 'zero behind the end');
   const behind = BASE + 41 * PAGE;
-  assert.equal(cpu.read(behind), { kind: 'signal', signal: 7, code: 2, address: behind });
+  assert.equal(cpu.read(behind), busError(behind));
   checkMm(t.k, t.mm, [inode]);
   t.close();
 });
@@ -190,7 +203,7 @@ test('a file that changed or is gone is SIGBUS and an event', () => {
   mapFile(t, g, BASE + 0x100 * PAGE, 2, 3, MAP_PRIVATE);
   t.lower.replace('f', pattern(40));
   t.lower.remove('g');
-  assert.equal(cpu.read(BASE), { kind: 'signal', signal: 7, code: 2, address: BASE });
+  assert.equal(cpu.read(BASE), busError(BASE));
   assert.is((cpu.write(BASE + 0x100 * PAGE, 1) as { signal: number }).signal, 7);
   assert.equal(t.events.map((event) => event.kind), ['lower-file-changed', 'lower-file-missing']);
   assert.is(t.k.frames.used, 0, 'nothing is kept of a failed read');
@@ -209,7 +222,7 @@ test('a truncated file takes its pages out of every mapping, private copies too'
   cpu.read(BASE + 0x106 * PAGE);
   truncatePages(t.k, inode, 2 * PAGE + 100);
   for (const gva of [BASE + 6 * PAGE, BASE + 0x106 * PAGE]) {
-    assert.equal(cpu.read(gva), { kind: 'signal', signal: 7, code: 2, address: gva });
+    assert.equal(cpu.read(gva), busError(gva));
   }
   assert.is(cpu.read(BASE + 0x102 * PAGE + 99), 3);
   assert.is(cpu.read(BASE + 0x102 * PAGE + 100), 0);

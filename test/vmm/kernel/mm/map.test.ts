@@ -55,6 +55,22 @@ test('mapRegion() goes down from mmapBase and fills the highest gap that is larg
   t.close();
 });
 
+test('mapRegion() finds room among many mappings without passing all of them', () => {
+  const t = makeTestKernel();
+  const base = t.mm.mmapBase;
+  const start = performance.now();
+  const count = 20_000;
+  for (let i = 1; i <= count; i++) assert.is(anon(t, 0, 2, 1 + i % 2), base - 2 * i * PAGE);
+  assert.atMost(performance.now() - start, 3000, 'milliseconds');
+  assert.is(unmapRegion(t.k, base - 101 * PAGE, PAGE), 0);
+  assert.is(unmapRegion(t.k, base - 200 * PAGE, 2 * PAGE), 0);
+  assert.is(anon(t, 0, 2, 5), base - 200 * PAGE);
+  assert.is(anon(t, 0, 1, 5), base - 101 * PAGE);
+  assert.is(anon(t, 0, 1, 5), base - (2 * count + 1) * PAGE);
+  checkMm(t.k, t.mm);
+  t.close();
+});
+
 test('mapRegion() takes a hint that is free and ignores one that is not', () => {
   const t = makeTestKernel();
   assert.is(anon(t, 0x1234_5678, 2), 0x1234_5000);
@@ -205,7 +221,8 @@ test('protectRegion() keeps the content of pages through PROT_NONE', () => {
   cpu.write(at, 42);
   assert.is(protectRegion(t.k, at, PAGE, 0), 0);
   assert.is(copyOut(t.k, at, new Uint8Array(1)), 0, 'the kernel must not reach it either');
-  assert.equal(cpu.read(at), { kind: 'signal', signal: 11, code: 2, address: at });
+  const refused = { kind: 'signal', signal: 11, code: 2, address: at, errorCode: 5 };
+  assert.equal(cpu.read(at), refused);
   assert.is(protectRegion(t.k, at, PAGE, 1), 0);
   assert.is(cpu.read(at), 42);
   checkMm(t.k, t.mm);

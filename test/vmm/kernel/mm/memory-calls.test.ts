@@ -208,6 +208,7 @@ test('madvise(), msync(), mincore() and mlock() check as Linux does', () => {
     ['mincore', -EINVAL, B + 1, 4096, B],
     ['mincore', -ENOMEM, HOLE, 4096, B],
     ['mincore', -EFAULT, B, 4096, 8],
+    ['mincore', -EFAULT, HOLE, 4096, 0x7fff_ffff_f000],
     ['mincore', -ENOMEM, 0x7fff_ffff_e000, 0x3000, B],
     ['mincore', 0, B, 0, B],
     ['mlock', -ENOMEM, HOLE, 4096],

@@ -329,6 +329,15 @@ test('forceSignal() tells the handler address, vector and error code', withGuest
   assert.is(Sigcontext.cr2.get(frame, CONTEXT), 0x7fff_1234_5678n);
 }));
 
+test('forceSignal() tells addresses of the kernel\'s half exactly', withGuest((g) => {
+  handle(g, SIGSEGV, SA_SIGINFO);
+  forceSignal(g.k, g.task, SIGSEGV, SEGV_MAPERR, -1, 5);
+  deliverSignals(g.k, g.task);
+  const frame = g.peek(getReg(g.task, REG.rsp), RtSigframe.bytes);
+  assert.is(SiginfoFault.si_addr.get(frame, INFO), 2n ** 64n - 1n);
+  assert.is(Sigcontext.cr2.get(frame, CONTEXT), 2n ** 64n - 1n);
+}));
+
 test('deliverSignals() takes a fault before other signals', withGuest((g) => {
   handle(g, SIGFPE, 0);
   handle(g, 1, 0);

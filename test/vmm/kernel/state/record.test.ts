@@ -1,8 +1,12 @@
 // Records: declared fields, views, references, the arena they live in.
 import { assert, suite } from '../../../harness.ts';
 import { Arena, ArenaFullError, StateCorruptError } from '../../../../vmm/kernel/state/arena.ts';
-import { fAny, fBig, fBlob, fBool, fMust, fNum, fRef, fU16, fU32, fU8, kind, type Kind, nosave, type Rec } from '../../../../vmm/kernel/state/record.ts';
-import { growTable, growWords, makeBytes, makeWords, type Table, tableKind } from '../../../../vmm/kernel/state/containers.ts';
+import {
+  fAny, fBig, fBlob, fBool, fMust, fNum, fRef, fU16, fU32, fU8, kind, type Kind, nosave, type Rec,
+} from '../../../../vmm/kernel/state/record.ts';
+import {
+  growTable, growWords, makeBytes, makeWords, type Table, tableKind,
+} from '../../../../vmm/kernel/state/containers.ts';
 
 interface Node extends Rec {
   small: number;
@@ -80,7 +84,8 @@ test('a reference gives the same view each time, so that === compares identity',
 test('at() refuses an address of another kind', () => {
   const arena = new Arena(65536);
   const bytes = makeBytes(arena, new Uint8Array([1]));
-  assert.throws(() => arena.at(Node, bytes.address), (e: unknown) => e instanceof StateCorruptError);
+  assert.throws(() => arena.at(Node, bytes.address),
+    (e: unknown) => e instanceof StateCorruptError);
   arena.close();
 });
 

@@ -2,7 +2,9 @@
 import { assert, seededRandom, suite } from '../../../harness.ts';
 import { Arena } from '../../../../vmm/kernel/state/arena.ts';
 import { memory, takeRegion, giveRegion, u32, u8 } from '../../../../vmm/kernel/state/memory.ts';
-import { fMust, fNum, fRef, fU32, kind, type Kind, nosave, type Rec } from '../../../../vmm/kernel/state/record.ts';
+import {
+  fMust, fNum, fRef, fU32, kind, type Kind, nosave, type Rec,
+} from '../../../../vmm/kernel/state/record.ts';
 import { type Table, tableKind } from '../../../../vmm/kernel/state/containers.ts';
 import { countKinds, saveObjects, schemaWords } from '../../../../vmm/kernel/state/save.ts';
 import { createRelocate } from '../../../../wasm/relocate.ts';

@@ -75,7 +75,7 @@ test('dispatchSyscall() looks at the low half of rax', () => {
 
 test('dispatchSyscall() answers ENOSYS for numbers that are no call', () => {
   const { t, table, counter } = prepare(() => 1);
-  for (const nr of [340, 470, CATAVMM_BASE + 9, 0x4000_0000, 0x7fff_ffff, 0xffff_ffff]) {
+  for (const nr of [340, 470, CATAVMM_BASE + 9, 0x4000_0000, 0x7fff_ffff, 0xffff_ffff, -1]) {
     setReg(t.task, REG.rax, nr);
     assert.is(dispatchSyscall(t.k, t.task, table), -ENOSYS, String(nr));
     assert.is(readResult(t.task), -ENOSYS);

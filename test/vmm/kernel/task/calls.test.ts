@@ -48,6 +48,7 @@ test('there are no children, no tracers, no namespaces', withGuest((g) => check(
   ['wait4', [-1, 0, 0, 0], -ECHILD], ['wait4', [-1, 0, 0x100, 0], -EINVAL],
   ['wait4', [-0x8000_0000, 0, 0, 0], -ESRCH],
   ['waitid', [0, 0, 0, 4, 0], -ECHILD], ['waitid', [0, 0, 0, 0, 0], -EINVAL],
+  ['waitid', [0, 0, MEMORY, 4, 0], -ECHILD], ['waitid', [0, 0, BAD, 0, 0], -EFAULT],
   ['waitid', [1, 0, 0, 4, 0], -EINVAL], ['waitid', [9, 1, 0, 4, 0], -EINVAL],
   ['ptrace', [0], -EPERM], ['unshare', [0x2000_0000], -EPERM], ['setns', [3, 0], -EPERM],
   ['pidfd_open', [1, 0], -ENOSYS], ['rseq', [MEMORY, 32, 0, 0], -ENOSYS],

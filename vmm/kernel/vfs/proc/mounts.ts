@@ -1,8 +1,11 @@
-// /proc/<pid>/mounts and mountinfo: the four file systems of mountRoot().
+// /proc/<pid>/mounts and mountinfo: the four file systems of mountRoot(), and the volumes.
 import { deviceNumber, majorOf, minorOf } from '../inode-number.ts';
 import type { Kernel } from '../../kernel.ts';
-import { type Dentry, FS_DEV, FS_OVERLAY, FS_PROC, FS_SYS } from '../../records/vfs.ts';
+import { type Dentry, FS_DEV, FS_OVERLAY, FS_PROC, FS_SYS, type Inode } from '../../records/vfs.ts';
+import { mountOf } from '../lookup.ts';
+import { listMounts } from '../mount.ts';
 import { pathBelow } from '../path-name.ts';
+import { volumeOf } from '../volume-path.ts';
 import { defineGenerator } from './generated.ts';
 import { GEN } from './ids.ts';
 import { escapePath } from './process-maps.ts';
@@ -24,9 +27,13 @@ const TYPES: ReadonlyMap<number, readonly [string, string, string]> = new Map([
   [FS_DEV, ['tmpfs', 'rw,nosuid', 'rw,mode=755']],
 ]);
 
-/** Identifier of a mount, as in fdinfo and statx: the root is 20 + FS_OVERLAY. */
-export function mountId(fs: number): number {
-  return 20 + fs;
+/** Volumes count from here; the other mounts have 20 + Inode.fs. */
+const VOLUME_ID_BASE = 30;
+
+/** Identifier of the mount that a file is in, as in fdinfo and statx. */
+export function mountId(inode: Inode, dentry: Dentry | null): number {
+  const volume = dentry === null ? -1 : volumeOf(mountOf(dentry).inode);
+  return volume < 0 ? 20 + inode.fs : VOLUME_ID_BASE + volume;
 }
 
 function mountLines(k: Kernel): MountLine[] {
@@ -35,10 +42,9 @@ function mountLines(k: Kernel): MountLine[] {
   const process = procProcess(k);
   if (top === null || process === null) return lines;
   addMount(lines, top, '/');
-  for (let child = top.firstChild; child !== null; child = child.nextSibling) {
-    if (child.mounted === null) continue;
-    const { path, reachable } = pathBelow(child.mounted, process.root);
-    if (reachable) addMount(lines, child.mounted, escapePath(path, ' \t\n\\'));
+  for (const root of listMounts(k)) {
+    const { path, reachable } = pathBelow(root, process.root);
+    if (reachable) addMount(lines, root, escapePath(path, ' \t\n\\'));
   }
   return lines;
 }
@@ -46,7 +52,8 @@ function mountLines(k: Kernel): MountLine[] {
 function addMount(lines: MountLine[], root: Dentry, path: string): void {
   const found = TYPES.get(root.inode?.fs ?? 0);
   if (found === undefined) return;
-  const [type, options, superOptions] = found;
+  const [type, usual, superOptions] = found;
+  const options = root.inode?.readOnly === true ? usual.replace(/^rw/, 'ro') : usual;
   lines.push({ root, path, type, options, superOptions });
 }
 
@@ -64,8 +71,9 @@ defineGenerator(GEN.mountinfo, {
     const { inode } = root;
     if (inode === null) return '';
     const device = deviceNumber(inode);
-    const parent = path === '/' ? 1 : mountId(FS_OVERLAY);
-    return `${mountId(inode.fs)} ${parent} ${majorOf(device)}:${minorOf(device)} / ${path} ` +
+    const above = root.mountPoint;
+    const parent = above === null || above.inode === null ? 1 : mountId(above.inode, above);
+    return `${mountId(inode, root)} ${parent} ${majorOf(device)}:${minorOf(device)} / ${path} ` +
       `${options} - ${type} ${type} ${superOptions}\n`;
   }).join(''),
 });

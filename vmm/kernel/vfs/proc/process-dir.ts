@@ -11,6 +11,7 @@ import {
   staticDirectory,
 } from './generated.ts';
 import { GEN } from './ids.ts';
+import { mountId } from './mounts.ts';
 import { procProcess, procTask } from './target-process.ts';
 
 const COMMON: Readonly<Record<string, number>> = {
@@ -138,7 +139,7 @@ defineGenerator(GEN.fdinfo, {
     const flags = file.flags | (isCloseOnExec(fds, fd) ? O_CLOEXEC : 0);
     const position = Math.max(file.position, 0);
     const ino = file.inode === null ? 0 : inodeNumber(file.inode);
-    const mount = 20 + (file.inode?.fs ?? 0);
+    const mount = file.inode === null ? 20 : mountId(file.inode, file.dentry);
     return `pos:\t${position}\nflags:\t0${flags.toString(8)}\nmnt_id:\t${mount}\nino:\t${ino}\n`;
   },
 });

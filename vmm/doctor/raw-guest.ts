@@ -4,17 +4,17 @@
 //   gva 0x400000   mov eax, 39 ; syscall ; jmp back     frame 1 of the bank
 //   gva 0x401000   data                                 frame 2
 //   tables         FIRST_GUEST_TABLE + 0 … 3: PML4, PDPT, PD, PT
-import { giveRegion, type Region, takeRegion, u32, u8 } from '../../vmm/kernel/state/memory.ts';
-import { classifyExit, EXIT_SYSCALL } from '../../vmm/machine/exits.ts';
+import { giveRegion, type Region, takeRegion, u32, u8 } from '../kernel/state/memory.ts';
+import { classifyExit, EXIT_SYSCALL } from '../machine/exits.ts';
 import {
   BANK_GPA, FIRST_GUEST_TABLE, TABLE_WINDOW_BYTES, TABLES_GPA,
-} from '../../vmm/machine/layout.ts';
-import { Machine } from '../../vmm/machine/machine.ts';
-import { PAGE_BYTES } from '../../vmm/machine/paging.ts';
-import { KERNEL_ROOT_ENTRY } from '../../vmm/machine/stub.ts';
-import { StaleTranslations } from '../../vmm/machine/translations.ts';
-import { eatSliceSignal, kvmSignalMask } from '../../vmm/host/slice-timer.ts';
-import { EINTR } from '../../vmm/abi/errno.ts';
+} from '../machine/layout.ts';
+import { Machine } from '../machine/machine.ts';
+import { PAGE_BYTES } from '../machine/paging.ts';
+import { KERNEL_ROOT_ENTRY } from '../machine/stub.ts';
+import { StaleTranslations } from '../machine/translations.ts';
+import { eatSliceSignal, kvmSignalMask } from '../host/slice-timer.ts';
+import { EINTR } from '../abi/errno.ts';
 
 const CODE_GVA = 0x40_0000;
 const CODE: readonly number[] = [0xb8, 39, 0, 0, 0, 0x0f, 0x05, 0xeb, 0xf7];
@@ -28,6 +28,22 @@ const R11 = 22;
 const RIP = 32;
 const RFLAGS = 34;
 
+function makeMachine({ address, bytes }: Region): Machine {
+  const machine = new Machine({
+    bankBytes: BANK_BYTES,
+    baseBytes: 0,
+    baseline: 'host',
+    tables: { bytes: u8.subarray(address, address + bytes) },
+  });
+  try {
+    machine.vcpu.setSignalMask(kvmSignalMask());
+    return machine;
+  } catch (error) {
+    machine.close();
+    throw error;
+  }
+}
+
 export class RawGuest {
   readonly #machine: Machine;
   readonly #stale: StaleTranslations;
@@ -40,15 +56,14 @@ export class RawGuest {
   constructor() {
     this.#window = takeRegion(TABLE_WINDOW_BYTES);
     this.#regs = takeRegion(REGS_BYTES);
-    const { address, bytes } = this.#window;
-    this.#machine = new Machine({
-      bankBytes: BANK_BYTES,
-      baseBytes: 0,
-      baseline: 'host',
-      tables: { bytes: u8.subarray(address, address + bytes) },
-    });
+    try {
+      this.#machine = makeMachine(this.#window);
+    } catch (error) {
+      giveRegion(this.#window);
+      giveRegion(this.#regs);
+      throw error;
+    }
     this.#stale = new StaleTranslations(this.#machine);
-    this.#machine.vcpu.setSignalMask(kvmSignalMask());
     this.#machine.bankView.set(CODE, PAGE_BYTES);
     this.#mapPages();
     const at = this.#regs.address >> 2;

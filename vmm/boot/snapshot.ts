@@ -1,0 +1,66 @@
+// A saved sandbox from which new ones are made: an open func-image, or a template in memory. Records,
+// relations and page tables lie in the state memory, checked; frames lie in files that are mapped
+// over a machine's base window, one behind the other:
+//
+//   base window   | layer 0: frames of the parent image | layer 1: frames that differ | …  empty … |
+//
+// A leaf entry of the tables names a base frame by its place in that row.
+import * as fs from 'node:fs';
+import type { CfiCpu, CfiRootfs } from '../../formats/cfi/header.ts';
+import { PAGE_BYTES } from '../kernel/ports.ts';
+import type { Piece } from './image-records.ts';
+
+/** A run of frames in a file. Ownership: whoever made the layer closes the descriptor. */
+export interface FrameLayer {
+  readonly fd: number;
+  /** In the file, a multiple of 4096. */
+  readonly offset: number;
+  readonly frames: number;
+}
+
+export interface Snapshot {
+  /** Names the content within this process. */
+  readonly identity: string;
+  readonly layers: readonly FrameLayer[];
+  /** Of all layers together. */
+  readonly baseFrames: number;
+  readonly objects: Piece;
+  readonly relations: Piece;
+  readonly tables: Piece;
+  /** Offset of the root record in the objects. */
+  readonly root: number;
+  readonly cpu: CfiCpu;
+  /** Memory limit of a guest, unless the caller says otherwise. */
+  readonly limitBytes: number;
+  /** Where the guest's files are, unless the caller says otherwise. */
+  readonly rootfs: CfiRootfs;
+}
+
+/** Bytes of the base window that a snapshot fills. */
+export function baseBytesOf(snapshot: Snapshot): number {
+  return snapshot.baseFrames * PAGE_BYTES;
+}
+
+/**
+ * Reads frames by their place in the base window, never through a mapping.
+ * @param offset in bytes from the window's start
+ * @returns false when a file was truncated, or there are no such frames
+ */
+export function readSnapshotFrames(
+  snapshot: Snapshot, offset: number, target: Uint8Array,
+): boolean {
+  let start = 0;
+  let done = 0;
+  for (const layer of snapshot.layers) {
+    const bytes = layer.frames * PAGE_BYTES;
+    const from = offset + done - start;
+    if (from < bytes) {
+      const wanted = Math.min(bytes - from, target.length - done);
+      if (fs.readSync(layer.fd, target, done, wanted, layer.offset + from) !== wanted) return false;
+      done += wanted;
+      if (done === target.length) return true;
+    }
+    start += bytes;
+  }
+  return done === target.length;
+}

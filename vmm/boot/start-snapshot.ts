@@ -1,0 +1,50 @@
+// A sandbox of a snapshot from the request to the session that drives it: what boots of images and
+// forks of templates have in common.
+import type { BootMode, BootOptions } from '../options.ts';
+import type { WaitableConsole } from './console.ts';
+import type { Instance } from './instance.ts';
+import { ioCacheOf } from './io-cache.ts';
+import { launchSnapshot } from './launch.ts';
+import type { Phases } from './phases.ts';
+import { Session } from './session.ts';
+import type { Snapshot } from './snapshot.ts';
+import { recordWriteSet, wantsWriteSet } from './write-sets.ts';
+
+export interface StartOptions extends BootOptions {
+  mode: BootMode;
+  /** The image's file, for the report. */
+  image: string | null;
+}
+
+/** Makes a sandbox and lets it run. @throws ImageError, HostError */
+export function startSnapshot(
+  snapshot: Snapshot, options: StartOptions, console: WaitableConsole, phases: Phases,
+): { instance: Instance; start: () => Session } {
+  // A cold boot has nothing to share: it sees files and directories as they are now.
+  const sharesIo = options.mode !== 'cold';
+  const instance = launchSnapshot(snapshot, { ...options, sharesIo }, console, phases);
+  if (wantsWriteSet(snapshot)) tryOut(snapshot, instance);
+  const start = (): Session => new Session(instance, phases, {
+    mode: options.mode,
+    image: options.image,
+    timeoutMs: options.timeoutMs,
+    signal: options.signal,
+    onEnd: ({ k }) => {
+      if (k.isTrial) recordWriteSet(snapshot, k);
+      if (sharesIo) ioCacheOf(snapshot, options.rootfs ?? snapshot.rootfs.path).learn(k);
+    },
+  });
+  return { instance, start };
+}
+
+/** Learns which pages a sandbox of the snapshot touches up to its first output. */
+function tryOut(snapshot: Snapshot, { k, runner, console }: Instance): void {
+  k.isTrial = true;
+  runner.hooks.shouldStop = () => {
+    if (k.isTrial && console.firstOutputMs !== 0) {
+      recordWriteSet(snapshot, k);
+      k.isTrial = false;
+    }
+    return false;
+  };
+}
