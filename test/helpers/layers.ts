@@ -11,7 +11,12 @@ const layerPrefixes: readonly (readonly [string, string])[] = [
   ['vmm/kernel/', 'kernel'],
   ['vmm/boot/', 'boot'],
   ['vmm/doctor/', 'doctor'],
+  // The public objects.
   ['vmm/sandbox', 'sandbox'],
+  ['vmm/func-image', 'sandbox'],
+  ['vmm/template', 'sandbox'],
+  ['vmm/live-sandboxes', 'sandbox'],
+  ['vmm/worker', 'sandbox'],
   // What else lies in vmm/ itself: the public options, errors and version, without behaviour.
   ['vmm/', 'terms'],
   ['formats/', 'formats'],

@@ -5,8 +5,9 @@ import { fillFromHost } from '../host/entropy.ts';
 import type { HostRoot } from '../host/files.ts';
 import type { Machine } from '../machine/machine.ts';
 import { XSAVE_BYTES, readXsave, writeXsave } from '../machine/fpu.ts';
-import { TABLE_COUNT, TABLES_GPA } from '../machine/layout.ts';
+import { TABLES_GPA } from '../machine/layout.ts';
 import type { StaleTranslations } from '../machine/translations.ts';
+import type { Region } from '../kernel/state/memory.ts';
 import {
   type ClockPort, type EntropyPort, type EventPort, type FpuPort, type LowerFs, PAGE_BYTES,
   type TableWindow, type Translations,
@@ -57,12 +58,12 @@ export function makeEvents(listener: (kind: string, detail: string) => void): Ev
   return { event: listener };
 }
 
-/** The table window at `address` of the state memory, from its table `firstFree` on. */
-export function makeTableWindow(address: number, firstFree: number): TableWindow {
+/** The table window in a region of the state memory, from its table `firstFree` on. */
+export function makeTableWindow(region: Region, firstFree: number): TableWindow {
   return {
-    address,
+    address: region.address,
     pfn: TABLES_GPA / PAGE_BYTES,
-    count: TABLE_COUNT,
+    count: region.bytes / PAGE_BYTES,
     firstFree,
   };
 }

@@ -13,7 +13,7 @@ import { ARENA_BYTES } from '../kernel/make-kernel.ts';
 import { KERNEL_ABI } from '../kernel/state/kinds.ts';
 import { giveRegion, memory, type Region, takeRegion, u8 } from '../kernel/state/memory.ts';
 import {
-  BANK_GPA, BASE_GPA, FIRST_GUEST_TABLE, TABLE_COUNT, TABLES_GPA,
+  BANK_GPA, BASE_GPA, FIRST_GUEST_TABLE, TABLES_GPA, tableWindowBytes,
 } from '../machine/layout.ts';
 import { isMemoryLimit } from '../memory-size.ts';
 import { PAGE_BYTES } from '../kernel/ports.ts';
@@ -42,6 +42,8 @@ export interface OpenImage extends Snapshot {
 }
 
 const open: Map<string, OpenImage> = new Map();
+/** Pages of a table window that an image's tables leave free: the machine's own, and some more. */
+const TABLES_SPARE = 256;
 /** Longest chain of parents. */
 const PARENTS_MAX = 8;
 let parentDepth = 0;
@@ -168,7 +170,7 @@ function checkMemory(header: CfiHeader): void {
   }
   const fits = findSection(header, 'frames').bytes <= BASE_BYTES_MAX &&
     findSection(header, 'objects').bytes <= ARENA_BYTES / 2 &&
-    header.memory.tables <= TABLE_COUNT - FIRST_GUEST_TABLE;
+    header.memory.tables <= tableWindowBytes(limitBytes) / PAGE_BYTES - TABLES_SPARE;
   if (!fits) throw new ImageError('memory', 'The func-image is larger than a sandbox can be.');
 }
 
@@ -202,7 +204,7 @@ function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
 /** What is known of a file before its sections are read. */
 type Opened = Pick<OpenImage, 'path' | 'fd' | 'header' | 'frames' | 'identity'>;
 
-/** Brings the small sections into the state memory. Gives everything but `opened.fd` back if not. */
+/** Brings the small sections into the state memory. Keeps nothing but `opened.fd` if it cannot. */
 function finish(opened: Opened, parents: readonly FrameLayer[]): OpenImage {
   const { fd, header, frames } = opened;
   const layers = [...parents, { fd, offset: frames.offset, frames: header.memory.frames }];
@@ -225,7 +227,8 @@ function describe(opened: Opened, region: Region, layers: readonly FrameLayer[])
   const { header } = opened;
   const baseFrames = layers.reduce((sum, layer) => sum + layer.frames, 0);
   if (baseFrames * PAGE_BYTES > BASE_BYTES_MAX) {
-    throw new ImageError('memory', 'The func-image and its parents are larger than a sandbox can be.');
+    const sentence = 'The func-image and its parents are larger than a sandbox can be.';
+    throw new ImageError('memory', sentence);
   }
   const piece = (kind: 'objects' | 'relations' | 'tables' | 'io'): Piece => {
     const { offset, bytes } = findSection(header, kind);

@@ -41,7 +41,7 @@ export function makePorts(options: PortOptions): Ports {
   const { zygote } = options;
   return {
     frames: makeGuestFrames(zygote.machine, options.baseFrames, options.readFrames),
-    tables: makeTableWindow(zygote.tables.address, zygote.firstTable),
+    tables: makeTableWindow(zygote.tables, zygote.firstTable),
     translations: makeTranslations(zygote.stale),
     lower: options.lower,
     console: options.console,
@@ -90,5 +90,6 @@ export function giveBack({ k, roots, zygote }: Holdings): void {
     k.arena.close();
   }
   for (const root of roots) root.dispose();
-  if (zygote !== null) giveZygote(zygote, { tablesEnd: k?.tables.end ?? 0, framesEnd: k?.frames.end ?? 0 });
+  if (zygote === null) return;
+  giveZygote(zygote, { tablesEnd: k?.tables.end ?? 0, framesEnd: k?.frames.end ?? 0 });
 }

@@ -5,14 +5,14 @@ import { createRelocate, type Relocate } from '../../wasm/relocate.ts';
 import { Arena } from '../kernel/state/arena.ts';
 import { memory, u8 } from '../kernel/state/memory.ts';
 import { Sandbox } from '../kernel/records/index.ts';
-import { assembleKernel, ARENA_BYTES } from '../kernel/make-kernel.ts';
+import { arenaBytesFor, assembleKernel } from '../kernel/make-kernel.ts';
 import { type Kernel, processOf } from '../kernel/kernel.ts';
 import type { Mm } from '../kernel/records/mm.ts';
 import { resumeEntry } from '../kernel/entry.ts';
 import { reconnectConsole } from '../kernel/ipc/console.ts';
 import { type LowerFs, PAGE_BYTES } from '../kernel/ports.ts';
 import { mapFileOver } from '../host/memory.ts';
-import { FIRST_GUEST_TABLE, TABLE_COUNT, TABLES_GPA } from '../machine/layout.ts';
+import { FIRST_GUEST_TABLE, TABLES_GPA } from '../machine/layout.ts';
 import type { WaitableConsole } from './console.ts';
 import { blameImage, ImageError } from './image-error.ts';
 import type { HostRoot } from '../host/files.ts';
@@ -98,7 +98,7 @@ function joinSandbox(arena: Arena, options: RestoreOptions, phases: Phases): Ins
 function restoreObjects(snapshot: Snapshot): Arena {
   const { objects, relations } = snapshot;
   relocate ??= createRelocate(memory);
-  const arena = new Arena(ARENA_BYTES);
+  const arena = new Arena(arenaBytesFor(objects.bytes));
   try {
     const address = arena.adopt(objects.bytes);
     u8.copyWithin(address, objects.address, objects.address + objects.bytes);
@@ -119,7 +119,7 @@ function restoreTables(k: Kernel, options: RestoreOptions): void {
   const target = {
     tables: zygote.tables.address + zygote.firstTable * PAGE_BYTES,
     firstIndex: zygote.firstTable,
-    capacity: TABLE_COUNT - zygote.firstTable,
+    capacity: zygote.tables.bytes / PAGE_BYTES - zygote.firstTable,
   };
   const priv = {
     tables: usable ? (writeSet as WriteSet).tree.address : 0,

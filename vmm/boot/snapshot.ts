@@ -1,8 +1,8 @@
-// A saved sandbox from which new ones are made: an open func-image, or a template in memory. Records,
-// relations and page tables lie in the state memory, checked; frames lie in files that are mapped
-// over a machine's base window, one behind the other:
+// A saved sandbox from which new ones are made: an open func-image, or a template in memory.
+// Records, relations and page tables lie in the state memory, checked; frames lie in files that are
+// mapped over a machine's base window, one behind the other:
 //
-//   base window   | layer 0: frames of the parent image | layer 1: frames that differ | …  empty … |
+//   base window   | layer 0: frames of the parent | layer 1: frames that differ | …  empty … |
 //
 // A leaf entry of the tables names a base frame by its place in that row.
 import * as fs from 'node:fs';

@@ -1,6 +1,7 @@
-// A template: a sandbox that was quiesced and whose state lies in memory, to be forked (sfork; paper,
-// section 4). Frames that its sandbox had made its own are copied into a sealed anonymous file, which
-// becomes one more layer over those it came from; records and tables into the state memory.
+// A template: a sandbox that was quiesced and whose state lies in memory, to be forked (sfork;
+// paper, section 4). Frames that its sandbox had made its own are copied into a sealed anonymous
+// file, which becomes one more layer over those it came from; records and tables into the state
+// memory.
 //
 // Threads need no help: each is a record that says where it waits, so that a fork of a program with
 // many threads is a copy like any other.

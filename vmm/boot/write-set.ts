@@ -74,8 +74,8 @@ export function collectWritten(k: Kernel, image: Snapshot): TouchedPage[] {
 }
 
 /**
- * Lists the private pages that a trial (Kernel.isTrial) touched, by what the A and D bits say, in the
- * order of their frames.
+ * Lists the private pages that a trial (Kernel.isTrial) touched, by what the A and D bits say, in
+ * the order of their frames.
  */
 export function collectTouched(k: Kernel, snapshot: Snapshot): TouchedPage[] {
   const mm = processOf(k).mm;

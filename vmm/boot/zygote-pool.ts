@@ -1,5 +1,5 @@
-// Machines that wait for guests (paper, 4.1). A boot takes one that is ready; what it takes to make,
-// wipe and close machines happens between requests, in turns of the event loop.
+// Machines that wait for guests (paper, 4.1). A boot takes one that is ready; making, wiping and
+// closing machines happens between requests, in turns of the event loop.
 //
 //   make ─► ready (unused) ─► take ─► guest ─► give ─► wipe ─► ready (of a tenant)
 //                                                  └─► close, when there are enough or it is worn
@@ -108,7 +108,7 @@ function refill(shelf: Shelf): void {
       makeReady(shelf);
       setImmediate(step);
     } catch {
-      // The host gives no more: boots make their own, and hear the reason. The next take tries again.
+      // The host gives no more: boots make their own and hear why. The next take tries again.
       shelf.isFilling = false;
     }
   };

@@ -4,7 +4,7 @@ import { type Region, giveRegion, takeRegion, u8 } from '../kernel/state/memory.
 import { Machine } from '../machine/machine.ts';
 import type { CpuBaseline } from '../machine/cpu-baseline.ts';
 import { writeXsave } from '../machine/fpu.ts';
-import { FIRST_GUEST_TABLE, TABLE_COUNT, TABLE_WINDOW_BYTES } from '../machine/layout.ts';
+import { FIRST_GUEST_TABLE, tableWindowBytes } from '../machine/layout.ts';
 import { StaleTranslations } from '../machine/translations.ts';
 import { discard, dropTranslations } from '../host/memory.ts';
 import { PAGE_BYTES } from '../kernel/ports.ts';
@@ -51,7 +51,7 @@ export function baseClassOf(bytes: number): number {
 
 /** @throws HostError when the host gives no machine */
 export function makeZygote(options: ZygoteOptions): Zygote {
-  const tables = takeRegion(TABLE_WINDOW_BYTES);
+  const tables = takeRegion(tableWindowBytes(options.memoryBytes));
   try {
     const machine = new Machine({
       bankBytes: options.memoryBytes,
@@ -91,22 +91,22 @@ export interface Used {
 }
 
 /** A recycled machine has so many tables left at least, or it is closed. */
-const TABLES_LEFT_MIN = 1024;
+const TABLES_LEFT_MIN = 768;
 /** So many used frames are zeroed; of more the memory is given back. */
 const ZEROED_FRAMES_MAX = 4096;
 
 /**
- * Makes a used machine as good as new for the next guest of the same tenant; false when it has to be
- * closed instead. Nothing of the last guest stays: frames and tables are zero, the FPU is reset, and
- * the other registers are loaded whole before each entry (Vcpu.loadRegs).
+ * Makes a used machine as good as new for the next guest of the same tenant; false when it has to
+ * be closed instead. Nothing of the last guest stays: frames and tables are zero, the FPU is reset,
+ * and the other registers are loaded whole before each entry (Vcpu.loadRegs).
  *
- * The next guest's tables lie where no table of this machine ever was, so that nothing KVM remembers
- * of the last guest's tables concerns it (facts that a VMM cannot make it forget one by one); leaf
- * translations are dropped through the MMU notifier.
+ * The next guest's tables lie where no table of this machine ever was, so that nothing that KVM
+ * remembers of the last guest's tables concerns it; leaf translations are dropped through the MMU
+ * notifier.
  */
 export function recycleZygote(zygote: Zygote, used: Used): boolean {
   const { machine, tables } = zygote;
-  if (TABLE_COUNT - used.tablesEnd < TABLES_LEFT_MIN) return false;
+  if (tables.bytes / PAGE_BYTES - used.tablesEnd < TABLES_LEFT_MIN) return false;
   const { bank, bankView } = machine;
   const usedBytes = used.framesEnd * PAGE_BYTES;
   const zeroedBytes = Math.min(usedBytes, ZEROED_FRAMES_MAX * PAGE_BYTES);

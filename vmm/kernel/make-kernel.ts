@@ -8,8 +8,16 @@ import { TableAllocator } from './mm/tables.ts';
 import { VfsCache } from './vfs/cache.ts';
 import { SyscallCounter } from './syscalls/counter.ts';
 
-/** Bytes of kernel state a sandbox may use unless told otherwise. */
+/** Bytes of kernel state that a program may use. */
 export const ARENA_BYTES: number = 64 * 1024 * 1024;
+/** The least that a restored sandbox may use: 128 of them fit into a thread's state memory. */
+const RESTORED_ARENA_BYTES: number = 8 * 1024 * 1024;
+
+/** Bytes of kernel state that a restored sandbox may use, in which its objects take up so many. */
+export function arenaBytesFor(objectsBytes: number): number {
+  const wanted = Math.max(RESTORED_ARENA_BYTES, objectsBytes * 8);
+  return Math.max(Math.min(wanted, ARENA_BYTES), objectsBytes * 2);
+}
 
 /** A kernel with an empty root record; the caller mounts the root and loads a program. */
 export function makeKernel(ports: Ports, limits: KernelLimits = DEFAULT_LIMITS): Kernel {

@@ -12,8 +12,19 @@
 import { PAGE_BYTES } from './paging.ts';
 
 export const TABLES_GPA = 0;
-export const TABLE_COUNT = 4096;
-export const TABLE_WINDOW_BYTES: number = TABLE_COUNT * PAGE_BYTES;
+/** Pages of the smallest table window, for a bank of up to 1 GiB. */
+const TABLE_COUNT_MIN = 1536;
+/** Bytes that one leaf table maps. */
+const LEAF_BYTES = 2 * 1024 * 1024;
+/** The smallest table window. */
+export const TABLE_WINDOW_BYTES: number = TABLE_COUNT_MIN * PAGE_BYTES;
+
+/** Bytes of the table window of a machine with `bankBytes` of memory: twice what it needs. */
+export function tableWindowBytes(bankBytes: number): number {
+  const wanted = Math.ceil(bankBytes / LEAF_BYTES) * 2 + TABLE_COUNT_MIN / 3;
+  const units = Math.ceil(Math.max(wanted, TABLE_COUNT_MIN) / 16);
+  return units * 16 * PAGE_BYTES;
+}
 /** First table index that the guest kernel may use. */
 export const FIRST_GUEST_TABLE = 16;
 

@@ -12,6 +12,7 @@ import {
   BANK_BYTES_MAX, BANK_GPA, BANK_SLOT, BASE_GPA, BASE_SLOT, TABLE_SLOT, TABLE_WINDOW_BYTES,
   TABLES_GPA,
 } from './layout.ts';
+import { PAGE_BYTES } from './paging.ts';
 import { writeKernelHalf } from './stub.ts';
 import { makeVcpu, type Vcpu } from './vcpu.ts';
 
@@ -93,7 +94,9 @@ export class Machine {
       throw new HostError('CATAVMM_OUT_OF_MEMORY', `--memory is at most ${BANK_BYTES_MAX} bytes`);
     }
     const { bytes } = options.tables;
-    if (bytes.length !== TABLE_WINDOW_BYTES) throw new RangeError('table window of the wrong size');
+    if (bytes.length < TABLE_WINDOW_BYTES || bytes.length % PAGE_BYTES !== 0) {
+      throw new RangeError('table window of the wrong size');
+    }
     this.#owner = bytes;
     this.tables = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     writeKernelHalf(this.tables);
@@ -168,7 +171,7 @@ export class Machine {
       slot: TABLE_SLOT,
       flags: 0,
       gpa: TABLES_GPA,
-      bytes: TABLE_WINDOW_BYTES,
+      bytes: this.tables.byteLength,
       // SAFETY: KVM uses the tables' address until close(): until then #owner keeps their buffer
       // alive, and a WebAssembly.Memory at its full size never moves.
       hva: libc.addressOf(this.#owner),

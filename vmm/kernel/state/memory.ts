@@ -9,7 +9,8 @@
 //
 // Invariant: address 0 is never handed out, so 0 can mean "null"; free runs are all zero.
 
-export const STATE_BYTES = 0x4000_0000;
+/** Below 2 GiB, so that addresses are positive as signed numbers too. */
+export const STATE_BYTES = 0x7fff_0000;
 export const REGION_UNIT = 0x1_0000;
 const WASM_PAGE = 0x1_0000;
 
