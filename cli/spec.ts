@@ -155,6 +155,15 @@ export const commands: readonly CommandSpec[] = [
       { ...rootfs, help: "the guest's root directory (default: the one that the image names)" },
       { ...memory, help: 'most guest memory (default: as when it was built)' },
       timeout,
+      {
+        name: 'mode', value: 'MODE', choices: ['cold', 'warm', 'fork'],
+        help: 'start from the file, from the image held open, or from a template of it ' +
+          '(default: cold)',
+      },
+      {
+        name: 'count', short: 'n', value: 'N',
+        help: 'boot N times, one after another, each with all of stdin (default: 1)',
+      },
       { name: 'verify', help: "check the digest of the image's memory first" },
       strace,
       straceSummary,
@@ -162,7 +171,7 @@ export const commands: readonly CommandSpec[] = [
     ],
     examples: [
       "echo '{\"n\": 6}' | catavmm boot app.cfi",
-      'catavmm boot --report report.json app.cfi',
+      'catavmm boot --mode fork -n 100 --report report.json app.cfi < request.json',
       'catavmm boot --rootfs ./alpine --timeout 500ms app.cfi',
     ],
   },
