@@ -65,3 +65,52 @@ export async function waitForText(
   }
   return seen;
 }
+
+/** A sandbox that is given one order after the other and answers each with a line. */
+export class Dialogue {
+  readonly sandbox: Sandbox;
+  readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+  #seen: string = '';
+
+  private constructor(sandbox: Sandbox, writer: WritableStreamDefaultWriter<Uint8Array>) {
+    this.sandbox = sandbox;
+    this.#writer = writer;
+    this.#reader = sandbox.stdout.getReader();
+  }
+
+  /** Starts a sandbox with what `start` makes of a stdin. */
+  static async begin(
+    start: (stdin: ReadableStream<Uint8Array>) => Promise<Sandbox>,
+  ): Promise<Dialogue> {
+    const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+    return new Dialogue(await start(readable), writable.getWriter());
+  }
+
+  /** The next line it prints. */
+  async line(): Promise<string> {
+    while (!this.#seen.includes('\n')) {
+      const { done, value } = await this.#reader.read();
+      if (done) throw new Error(`it ended: ${this.#seen} ${JSON.stringify(await this.sandbox.status)}`);
+      this.#seen += textOf(value);
+    }
+    const end = this.#seen.indexOf('\n');
+    const line = this.#seen.slice(0, end);
+    this.#seen = this.#seen.slice(end + 1);
+    return line;
+  }
+
+  /** Gives it a line and returns its answer. */
+  async ask(order: string): Promise<string> {
+    await this.#writer.write(new TextEncoder().encode(`${order}\n`));
+    return this.line();
+  }
+
+  /** Ends its stdin and waits for a good end. */
+  async end(): Promise<void> {
+    await this.#writer.close();
+    const { code, message } = await this.sandbox.status;
+    await this.sandbox.close();
+    if (code !== 0) throw new Error(`ended with ${code} ${message ?? ''}`);
+  }
+}
