@@ -17,6 +17,7 @@ import type { Instance } from './instance.ts';
 import { dropIoCaches } from './io-cache.ts';
 import type { FrameLayer, Snapshot } from './snapshot.ts';
 import { checkVolumes } from './volumes.ts';
+import { requireTemplatable } from './template-rules.ts';
 import { dropWriteSet } from './write-sets.ts';
 
 export interface TemplateState extends Snapshot {
@@ -32,10 +33,11 @@ let count = 0;
 /**
  * Makes a template of a sandbox that is not running just now. The sandbox may go on.
  * @param origin the snapshot that the sandbox was made of
- * @throws HostError
+ * @throws HostError, CatavmmError when it made a call that templates may not make
  */
 export function makeTemplate(instance: Instance, origin: Snapshot): TemplateState {
   const { k, runner } = instance;
+  requireTemplatable(k);
   runner.parkThread();
   const checkpoint = takeCheckpoint(k, undefined, true);
   const layers: FrameLayer[] = duplicateLayers(origin);
