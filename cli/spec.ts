@@ -20,7 +20,8 @@ export interface FlagSpec {
 }
 
 export type CommandName =
-  | 'run' | 'build' | 'boot' | 'inspect' | 'verify' | 'syscalls' | 'doctor' | 'completion';
+  | 'run' | 'build' | 'boot' | 'inspect' | 'verify' | 'syscalls' | 'doctor' | 'bench'
+  | 'completion';
 
 export interface CommandSpec {
   name: CommandName;
@@ -220,6 +221,21 @@ export const commands: readonly CommandSpec[] = [
     operands: { low: 0, high: 0, what: 'no operands' },
     flags: [],
     examples: ['catavmm doctor', 'catavmm doctor --json', 'catavmm doctor --quiet && echo ready'],
+  },
+  {
+    name: 'bench',
+    summary: 'measure this host, beside a C program, the native programs and gVisor',
+    usage: '[--only NAME,…] [--runs N] [--quick] [--json]',
+    operands: { low: 0, high: 0, what: 'no operands' },
+    flags: [
+      { name: 'only', value: 'NAME,…', help: 'these experiments only; docs/evaluation.md has all' },
+      { name: 'runs', value: 'N', help: 'measure everything N times (default: 20)' },
+      { name: 'quick', help: 'show that everything works, not how fast' },
+    ],
+    examples: [
+      'catavmm bench', 'catavmm bench --only exit,boots --runs 50',
+      'catavmm bench --json > bench.json',
+    ],
   },
   {
     name: 'completion',

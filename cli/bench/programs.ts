@@ -97,7 +97,8 @@ export function listPrograms(directory: string): { name: string; program: Progra
   ];
 }
 
-function makeProgram(name: string, command: string[]): Program | string {
+/** A program with what it prints natively, or why it cannot be had. */
+export function makeProgram(name: string, command: string[]): Program | string {
   try {
     return { name, command, input: INPUT, expected: runNatively(command) };
   } catch (error) {

@@ -18,7 +18,7 @@ import {
 export interface WaterMarks {
   /** Fewer unused ones than this: more are made, up to `high`. */
   low: number;
-  /** More used ones than this: they are closed instead of wiped. */
+  /** More used ones than this: those that were used longest ago are closed. */
   high: number;
 }
 
@@ -173,9 +173,16 @@ export function takeZygote(
 /** Takes a machine back whose guest has ended, off the critical path: wipes it or closes it. */
 export function giveZygote(zygote: Zygote, used: Used): void {
   const shelf = shelfOf(zygote.options);
-  const isWanted = zygote.tenant !== null && countUsed(shelf) < shelf.marks.high;
-  if (isWanted && recycleZygote(zygote, used)) shelf.ready.push(zygote);
-  else closeZygote(zygote, used.tablesEnd);
+  const isWanted = zygote.tenant !== null && shelf.marks.high > 0;
+  if (!isWanted || !recycleZygote(zygote, used)) {
+    closeZygote(zygote, used.tablesEnd);
+    return;
+  }
+  shelf.ready.push(zygote);
+  if (countUsed(shelf) <= shelf.marks.high) return;
+  // Whoever came last will come again soonest.
+  const oldest = shelf.ready.findIndex(({ tenant }) => tenant !== null);
+  for (const worn of shelf.ready.splice(oldest, 1)) closeZygote(worn);
 }
 
 /** How many machines of a configuration are ready. */
