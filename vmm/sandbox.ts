@@ -7,7 +7,8 @@ import { launchProgram } from './boot/launch.ts';
 import { beginPhases, type Phases } from './boot/phases.ts';
 import { emptySnapshot, makeTemplate, type TemplateState } from './boot/template.ts';
 import { Session } from './boot/session.ts';
-import { closedStream, type Stdio, wireStdio } from './boot/stdio-wiring.ts';
+import type { OutputPipe } from './boot/output-pipe.ts';
+import { type Stdio, wireStdio } from './boot/stdio-wiring.ts';
 import type { Snapshot } from './boot/snapshot.ts';
 import { type StartOptions, startSnapshot } from './boot/start-snapshot.ts';
 import { prepareBoot } from './boot/prepare.ts';
@@ -34,16 +35,13 @@ export class Sandbox {
   readonly status: Promise<Status>;
   readonly #session: Session;
   readonly #origin: Snapshot;
-  /** Made when asked for: loading streams costs a process milliseconds. */
-  #stdout: ReadableStream<Uint8Array> | null;
-  #stderr: ReadableStream<Uint8Array> | null;
+  readonly #stdio: Stdio;
 
   /** @internal Use run(), boot(), FuncImage or Template. */
   constructor(session: Session, stdio: Stdio, options: SandboxOptions, origin: Snapshot) {
     this.#session = session;
     this.#origin = origin;
-    this.#stdout = stdio.stdout;
-    this.#stderr = stdio.stderr;
+    this.#stdio = stdio;
     this.status = session.status.then((status) => {
       stdio.finish();
       if (status.reason === 'aborted') throw options.signal?.reason;
@@ -54,12 +52,12 @@ export class Sandbox {
 
   /** What the guest prints on stdout; empty unless the option is 'piped'. */
   get stdout(): ReadableStream<Uint8Array> {
-    return this.#stdout ??= closedStream();
+    return streamOf(this.#stdio.stdout);
   }
 
   /** The same of stderr. */
   get stderr(): ReadableStream<Uint8Array> {
-    return this.#stderr ??= closedStream();
+    return streamOf(this.#stdio.stderr);
   }
 
   /** Runs a program from the beginning. @throws CatavmmError, HostError */
@@ -108,7 +106,7 @@ export class Sandbox {
   /** Waits for the end and collects what was printed ('piped' streams only). */
   async output(): Promise<Output> {
     const [stdout, stderr, status] = await Promise.all([
-      collect(this.stdout), collect(this.stderr), this.status,
+      collect(this.#stdio.stdout), collect(this.#stdio.stderr), this.status,
     ]);
     return { ...status, stdout, stderr };
   }
@@ -170,6 +168,16 @@ export class Sandbox {
   }
 }
 
+/** What is not piped is an empty stream. */
+function streamOf(pipe: OutputPipe | null): ReadableStream<Uint8Array> {
+  return pipe?.stream() ??
+    new ReadableStream<Uint8Array>({ start: (controller) => controller.close() });
+}
+
+function collect(pipe: OutputPipe | null): Promise<Uint8Array> {
+  return pipe?.collect() ?? Promise.resolve(new Uint8Array());
+}
+
 /** @internal Starts a sandbox of a snapshot. @throws ImageError, HostError */
 export async function startFrom(
   snapshot: Snapshot, options: StartOptions, phases: Phases = beginPhases(),
@@ -190,16 +198,4 @@ async function traceCalls(instance: Instance, write: (line: string) => void): Pr
     closeInstance(instance);
     throw error;
   }
-}
-
-async function collect(stream: ReadableStream<Uint8Array>): Promise<Uint8Array> {
-  const parts: Uint8Array[] = [];
-  for await (const part of stream as unknown as AsyncIterable<Uint8Array>) parts.push(part);
-  const joined = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    joined.set(part, at);
-    at += part.length;
-  }
-  return joined;
 }
