@@ -27,7 +27,11 @@ import { profileImage } from './profile.ts';
 import { checkVolumes } from './volumes.ts';
 import { parseMemory } from '../memory-size.ts';
 import { hasDeniedCall, requireTemplatable } from './template-rules.ts';
-import { processOf } from '../kernel/kernel.ts';
+import { type Kernel, processOf } from '../kernel/kernel.ts';
+import { frameAt } from '../kernel/mm/pages.ts';
+import { findEntry } from '../kernel/mm/tables.ts';
+import { TOUCH_OK, touchPage } from '../kernel/mm/touch.ts';
+import { findVma } from '../kernel/mm/vma.ts';
 import { writeFd } from '../host/stdio.ts';
 
 const DEFAULT_TIMEOUT_MS = 120_000;
@@ -144,8 +148,9 @@ async function reorder(
     writeImage(trial, checkpoint, saved.description, saved.io);
     const profile = await profileImage(trial, trainingOf(options)[0]);
     const combined = (frame: number): number => saved.checkpoint.frameOrder[frame] as number;
+    const fresh = profile.fresh.flatMap((gva) => makePresent(instance.k, gva));
     checkpoint = takeCheckpoint(instance.k, {
-      written: profile.written.map(combined),
+      written: [...profile.written.map(combined), ...fresh],
       read: profile.read.map(combined),
     });
   } finally {
@@ -161,6 +166,15 @@ async function reorder(
     objects: checkpoint.objectCount,
     relations: checkpoint.relations.length / 2,
   };
+}
+
+/** The zero frame of a page that boots write at once, made if there is none. */
+function makePresent(k: Kernel, gva: number): number[] {
+  const mm = processOf(k).mm;
+  const vma = mm === null ? null : findVma(mm, gva);
+  if (mm === null || vma === null || vma.inode !== null) return [];
+  if (touchPage(k, vma, gva, true, false) !== TOUCH_OK) return [];
+  return [frameAt(k, findEntry(k.tables, mm.rootTable, gva))];
 }
 
 /** Asks a machine of its own: the sandbox's is in use. */

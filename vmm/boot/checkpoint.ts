@@ -79,6 +79,7 @@ export function takeCheckpoint(
   const work = beginWork(k, mm, keepsBase);
   try {
     markFrames(work);
+    keepHotFrames(work, hot);
     dropZeroFrames(work);
     const counts = numberFrames(work, hot);
     const tables = packTables(work, counts.hot);
@@ -181,6 +182,14 @@ function markFrames(work: Work): void {
 function markFrame(work: Work, id: number, mark: number): void {
   const at = work.marks.address + combinedOf(work, id);
   u8[at] = (u8[at] as number) | mark;
+}
+
+/** What is touched at once is stored even if it is zero: a boot then has it before it runs. */
+function keepHotFrames(work: Work, hot: HotFrames): void {
+  for (const index of [...hot.written, ...hot.read]) {
+    const at = work.marks.address + index;
+    if (index < work.frames && u8[at] !== 0) u8[at] = (u8[at] as number) | MARK_KEEP;
+  }
 }
 
 /** Frames that are all zero and nobody would miss are not stored: a later touch makes a new one. */

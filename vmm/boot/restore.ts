@@ -142,7 +142,9 @@ function restoreTables(k: Kernel, options: RestoreOptions): void {
     throw new ImageError('tables', `The func-image's page tables are malformed: ${sentence}.`);
   }
   if (hot !== null) moveHot(merge, { ...target, count }, hot);
-  (processOf(k).mm as Mm).rootTable = zygote.firstTable;
+  const mm = processOf(k).mm as Mm;
+  mm.rootTable = zygote.firstTable;
+  if (usable) mm.residentPages += (writeSet as WriteSet).fresh;
   k.tables.adopt(zygote.firstTable + count);
 }
 
