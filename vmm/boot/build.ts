@@ -56,6 +56,10 @@ async function buildOnCpu(options: BuildOptions): Promise<BuildResult> {
   const console = new QueueConsole(outputSink(options));
   const instance = launchProgram(options, console, phases);
   try {
+    if (options.strace !== undefined) {
+      const { traceCalls } = await import('./strace-hook.ts');
+      traceCalls(instance, options.strace);
+    }
     const watch = watchEntry(
       instance.k, console, options.entry ?? { kind: 'default' }, trainingOf(options),
     );
