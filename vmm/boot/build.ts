@@ -26,6 +26,7 @@ import { closeZygote, makeZygote } from './zygote.ts';
 import { profileImage } from './profile.ts';
 import { checkVolumes } from './volumes.ts';
 import { parseMemory } from '../memory-size.ts';
+import { hasDeniedCall, requireTemplatable } from './template-rules.ts';
 import { processOf } from '../kernel/kernel.ts';
 import { writeFd } from '../host/stdio.ts';
 
@@ -92,14 +93,16 @@ async function runToEntry(
   options: BuildOptions,
   watch: EntryWatch,
 ): Promise<void> {
-  instance.runner.hooks.shouldStop = watch.reached;
+  const { k } = instance;
+  instance.runner.hooks.shouldStop = () => hasDeniedCall(k) || watch.reached();
   const end = await drive(instance, {
     deadlineNs: monotonicNs() + (options.timeoutMs ?? DEFAULT_TIMEOUT_MS) * 1e6,
     isAborted: () => options.signal?.aborted === true,
   });
+  requireTemplatable(k);
   if (end === 'stopped') return;
   if (end === 'aborted') throw options.signal?.reason;
-  const { exitCode, exitSignal } = processOf(instance.k);
+  const { exitCode, exitSignal } = processOf(k);
   const why = end === 'timeout'
     ? 'did not reach its func-entry point in time'
     : exitSignal !== 0

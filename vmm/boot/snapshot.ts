@@ -18,6 +18,12 @@ export interface FrameLayer {
   readonly frames: number;
 }
 
+/** The first frames of the last layer: `written` of them are written, the others only read. */
+export interface HotFrames {
+  readonly count: number;
+  readonly written: number;
+}
+
 export interface Snapshot {
   /** Names the content within this process. */
   readonly identity: string;
@@ -27,6 +33,8 @@ export interface Snapshot {
   readonly objects: Piece;
   readonly relations: Piece;
   readonly tables: Piece;
+  /** Frames that a sandbox touches at once, known beforehand; null when nothing is known. */
+  readonly hot: HotFrames | null;
   /** Offset of the root record in the objects. */
   readonly root: number;
   readonly cpu: CfiCpu;
@@ -34,6 +42,11 @@ export interface Snapshot {
   readonly limitBytes: number;
   /** Where the guest's files are, unless the caller says otherwise. */
   readonly rootfs: CfiRootfs;
+}
+
+/** Place in the base window of the first frame of the last layer. */
+export function firstOwnFrame(snapshot: Snapshot): number {
+  return snapshot.baseFrames - (snapshot.layers[snapshot.layers.length - 1]?.frames ?? 0);
 }
 
 /** Bytes of the base window that a snapshot fills. */

@@ -17,6 +17,7 @@ import type { Instance } from './instance.ts';
 import { dropIoCaches } from './io-cache.ts';
 import type { FrameLayer, Snapshot } from './snapshot.ts';
 import { checkVolumes } from './volumes.ts';
+import { requireTemplatable } from './template-rules.ts';
 import { dropWriteSet } from './write-sets.ts';
 
 export interface TemplateState extends Snapshot {
@@ -32,10 +33,11 @@ let count = 0;
 /**
  * Makes a template of a sandbox that is not running just now. The sandbox may go on.
  * @param origin the snapshot that the sandbox was made of
- * @throws HostError
+ * @throws HostError, CatavmmError when it made a call that templates may not make
  */
 export function makeTemplate(instance: Instance, origin: Snapshot): TemplateState {
   const { k, runner } = instance;
+  requireTemplatable(k);
   runner.parkThread();
   const checkpoint = takeCheckpoint(k, undefined, true);
   const layers: FrameLayer[] = duplicateLayers(origin);
@@ -53,7 +55,7 @@ export function emptySnapshot(instance: Instance, options: ProgramOptions): Snap
   const { zygote } = instance;
   const nothing = { address: 0, bytes: 0 };
   return {
-    identity: 'nothing', layers: [], baseFrames: 0, root: 0,
+    identity: 'nothing', layers: [], baseFrames: 0, root: 0, hot: null,
     objects: nothing, relations: nothing, tables: nothing,
     cpu: {
       baseline: zygote.options.baseline,
@@ -140,6 +142,7 @@ function describe(
     objects: objectsPiece,
     relations: relationsPiece,
     tables: tablesPiece,
+    hot: layers.length === origin.layers.length ? origin.hot : null,
     root: 0,
     cpu: origin.cpu,
     limitBytes: origin.limitBytes,

@@ -14,9 +14,8 @@ import { giveRegion, memory, type Region, takeRegion, u32 } from '../kernel/stat
 import { createLayout } from '../../wasm/layout.ts';
 import { BANK_GPA, BASE_GPA } from '../machine/layout.ts';
 import { PAGE_BYTES } from '../kernel/ports.ts';
-import type { OpenImage } from './image-open.ts';
 import type { Snapshot } from './snapshot.ts';
-import { entryWord, findImageLeaf, FIRST_TABLE_PFN, visitImageLeaves } from './image-tables.ts';
+import { entryWord, findImageLeaf, FIRST_TABLE_PFN } from './image-tables.ts';
 
 /** A touched page: its virtual page number and the image frame it had. */
 export interface TouchedPage {
@@ -89,21 +88,6 @@ export function collectTouched(k: Kernel, snapshot: Snapshot): TouchedPage[] {
     if (leaf === 0 || ((u32[leaf] as number) & PTE_SHARED) !== 0) return;
     const isWritten = pfnAt(at) < BASE_PFN && (flags & PTE_D) !== 0;
     pages.push({ vpn, frame: pfnAt(leaf) - BASE_PFN, isWritten });
-  });
-  return pages.sort((a, b) => a.frame - b.frame);
-}
-
-/** The private pages among an image's hot frames (the first `hotFrames` of its own), in order. */
-export function touchedByImage(image: OpenImage): TouchedPage[] {
-  const { hotFrames, writeFrames, frames } = image.header.memory;
-  const pages: TouchedPage[] = [];
-  if (hotFrames === 0) return pages;
-  const firstOwn = image.baseFrames - frames;
-  visitImageLeaves(image.tables.address, (vpn, at) => {
-    const frame = pfnAt(at) - BASE_PFN;
-    const own = frame - firstOwn;
-    if (own < 0 || own >= hotFrames || ((u32[at] as number) & PTE_SHARED) !== 0) return;
-    pages.push({ vpn, frame, isWritten: own < writeFrames });
   });
   return pages.sort((a, b) => a.frame - b.frame);
 }
