@@ -114,6 +114,11 @@ export class WorkerPool {
       if (!worker.isReady || worker.live >= this.#most) continue;
       if (best === null || worker.live < best.live) best = worker;
     }
+    if (best !== null) {
+      // To the end of the row: equals take turns.
+      this.#workers.delete(best);
+      this.#workers.add(best);
+    }
     return best;
   }
 
