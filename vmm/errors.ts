@@ -8,6 +8,7 @@ export type CatavmmErrorCode =
   | 'CATAVMM_ENTRY_NOT_REACHED'
   | 'CATAVMM_CLOSED'
   | 'CATAVMM_TEMPLATE_DENIED'
+  | 'CATAVMM_SECRETS'
   | 'CATAVMM_INTERNAL';
 
 const BRAND: symbol = Symbol.for('catavmm.CatavmmError');

@@ -14,6 +14,8 @@ import { Sandbox, startFrom } from './sandbox.ts';
 export interface TemplateOptions {
   /** How many machines shall be ready for forks, `{ low: 1, high: 2 }` unless given. */
   pool?: WaterMarks;
+  /** Make it although variables that the sandbox was given look like secrets. */
+  allowSecrets?: boolean;
 }
 
 const DEFAULT_POOL: WaterMarks = { low: 1, high: 2 };
@@ -47,7 +49,7 @@ export class Template {
    */
   static async from(source: FuncImage | Sandbox, options: TemplateOptions = {}): Promise<Template> {
     const template = source instanceof Sandbox
-      ? new Template(source.capture(), source.image)
+      ? new Template(source.capture(options.allowSecrets === true), source.image)
       : new Template(captureImage(source), source.path);
     const machines = zygoteOptionsOf(template.#state);
     const pool = options.pool ?? DEFAULT_POOL;
