@@ -14,7 +14,8 @@ import { type StartOptions, startSnapshot } from './boot/start-snapshot.ts';
 import { prepareBoot } from './boot/prepare.ts';
 import { CatavmmError } from './errors.ts';
 import type {
-  BootOptions, BuildOptions, BuildResult, ForkOptions, ProgramOptions, Report, SandboxOptions, Status,
+  BootOptions, BuildOptions, BuildResult, ForkOptions, ProgramOptions, Report, SandboxOptions,
+  Status,
 } from './options.ts';
 
 /** What output() gives: the status and everything that was printed. */

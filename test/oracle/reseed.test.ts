@@ -1,5 +1,5 @@
-// The Python helper: what programs draw after their func-entry point differs in each fork, also what
-// comes out of generators that live in the program's memory.
+// The Python helper: what programs draw after their func-entry point differs in each fork, also
+// what comes out of generators that live in the program's memory.
 
 import { assert, kvmMissing, needs, suite } from '../harness.ts';
 import { fixturePath } from './compile.ts';

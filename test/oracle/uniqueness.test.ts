@@ -1,11 +1,14 @@
 // What clones must not share (docs/uniqueness.md names these tests): randomness, identity, time.
 
+import { createServer } from 'node:net';
+import { join } from 'node:path';
 import process from 'node:process';
 import { assert, kvmMissing, needs, suite } from '../harness.ts';
 import type { FuncImage } from '../../vmm/func-image.ts';
 import type { Template } from '../../vmm/template.ts';
 import { compileFixture, compilerMissing } from './compile.ts';
 import { Dialogue, type ForkedProgram, runFork, withImage, withTemplate } from './forks.ts';
+import { withScratchAsync } from './images.ts';
 
 const test = suite('test/oracle/uniqueness');
 const testBoth = needs(test, kvmMissing() ?? compilerMissing());
@@ -157,6 +160,23 @@ testBoth('sockets of a fork are its own, and none leads outside', async () => {
       assert.is(await clone.ask('sockets'), 'internet EAFNOSUPPORT bind 0 received 2');
     }
     for (const clone of clones) await clone.end();
+  });
+});
+
+testBoth('a fork cannot reach a socket of the host, so it can inherit none', async () => {
+  await withScratchAsync(async (folder) => {
+    const path = join(folder, 'socket');
+    let connections = 0;
+    const server = createServer(() => { connections++; });
+    await new Promise<void>((resolve) => { server.listen(path, resolve); });
+    try {
+      await withTemplate(program(), async (template) => {
+        assert.is(await askOnce(fork(template), `connect ${path}`), 'ECONNREFUSED');
+      });
+      assert.is(connections, 0);
+    } finally {
+      await new Promise((resolve) => { server.close(resolve); });
+    }
   });
 });
 
