@@ -11,5 +11,5 @@ export { HostError, type HostErrorCode } from './vmm/host/errors.ts';
 export { ImageError, type ImageErrorCode } from './vmm/boot/image-error.ts';
 export type {
   BootMode, BootOptions, BootReport, BuildOptions, BuildResult, EntryChoice,
-  OutputTarget, ProgramOptions, Report, SandboxOptions, Status, StdinSource, Volume,
+  ForkOptions, OutputTarget, ProgramOptions, Report, SandboxOptions, Status, StdinSource, Volume,
 } from './vmm/options.ts';

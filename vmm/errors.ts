@@ -11,6 +11,7 @@ export type CatavmmErrorCode =
   | 'CATAVMM_WORKER_LOST'
   | 'CATAVMM_POOL_FULL'
   | 'CATAVMM_OUTPUT_LIMIT'
+  | 'CATAVMM_SECRETS'
   | 'CATAVMM_INTERNAL';
 
 const BRAND: symbol = Symbol.for('catavmm.CatavmmError');

@@ -66,6 +66,8 @@ export interface BuildOptions extends ProgramOptions {
   trainCount?: number;
   /** Store the rest of every mapped or open file too, so that the image needs no rootfs. */
   selfContained?: boolean;
+  /** Save a program although variables of `env` look like secrets: they are in the image then. */
+  allowSecrets?: boolean;
   onProgress?: (stage: string, done: number, total: number) => void;
 }
 
@@ -79,6 +81,12 @@ export interface BootOptions extends SandboxOptions {
    * tenant. Unless given, those of the same image or template.
    */
   tenant?: string;
+}
+
+/** A fork of a sandbox that runs. */
+export interface ForkOptions extends BootOptions {
+  /** Fork a program although variables that it was given look like secrets. */
+  allowSecrets?: boolean;
 }
 
 /** How a guest ended. */

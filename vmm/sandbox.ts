@@ -5,6 +5,7 @@ import { closeInstance, type Instance } from './boot/instance.ts';
 import { openImage } from './boot/image-open.ts';
 import { launchProgram } from './boot/launch.ts';
 import { beginPhases, type Phases } from './boot/phases.ts';
+import { requireNoSecrets } from './boot/template-rules.ts';
 import { emptySnapshot, makeTemplate, type TemplateState } from './boot/template.ts';
 import { Session } from './boot/session.ts';
 import type { OutputPipe } from './boot/output-pipe.ts';
@@ -14,7 +15,8 @@ import { type StartOptions, startSnapshot } from './boot/start-snapshot.ts';
 import { prepareBoot } from './boot/prepare.ts';
 import { CatavmmError } from './errors.ts';
 import type {
-  BootOptions, BuildOptions, BuildResult, ProgramOptions, Report, SandboxOptions, Status,
+  BootOptions, BuildOptions, BuildResult, ForkOptions, ProgramOptions, Report, SandboxOptions,
+  Status,
 } from './options.ts';
 
 /** What output() gives: the status and everything that was printed. */
@@ -36,12 +38,18 @@ export class Sandbox {
   readonly #session: Session;
   readonly #origin: Snapshot;
   readonly #stdio: Stdio;
+  /** What a run was given; what an image holds was asked about when it was built. */
+  readonly #env: ProgramOptions['env'];
 
   /** @internal Use run(), boot(), FuncImage or Template. */
-  constructor(session: Session, stdio: Stdio, options: SandboxOptions, origin: Snapshot) {
+  constructor(
+    session: Session, stdio: Stdio, options: SandboxOptions & Pick<ProgramOptions, 'env'>,
+    origin: Snapshot,
+  ) {
     this.#session = session;
     this.#origin = origin;
     this.#stdio = stdio;
+    this.#env = options.env;
     this.status = session.status.then((status) => {
       stdio.finish();
       if (status.reason === 'aborted') throw options.signal?.reason;
@@ -134,9 +142,10 @@ export class Sandbox {
    * Starts another sandbox that goes on where this one is just now; this one goes on too. For more
    * than a few forks of one place, make a Template. @throws CatavmmError, HostError
    */
-  async fork(options: BootOptions = {}): Promise<Sandbox> {
+  async fork(options: ForkOptions = {}): Promise<Sandbox> {
     const { Template } = await import('./template.ts');
-    const template = await Template.from(this, { pool: { low: 0, high: 0 } });
+    const allowSecrets = options.allowSecrets === true;
+    const template = await Template.from(this, { pool: { low: 0, high: 0 }, allowSecrets });
     try {
       const sandbox = await template.fork(options);
       const close = (): void => { void template.close(); };
@@ -149,7 +158,8 @@ export class Sandbox {
   }
 
   /** @internal Its state just now. @throws CatavmmError, HostError */
-  capture(): TemplateState {
+  capture(allowSecrets: boolean): TemplateState {
+    if (!allowSecrets) requireNoSecrets(this.#env);
     return makeTemplate(this.#session.running(), this.#origin);
   }
 

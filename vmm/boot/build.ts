@@ -26,7 +26,7 @@ import { closeZygote, makeZygote } from './zygote.ts';
 import { profileImage } from './profile.ts';
 import { checkVolumes } from './volumes.ts';
 import { parseMemory } from '../memory-size.ts';
-import { hasDeniedCall, requireTemplatable } from './template-rules.ts';
+import { hasDeniedCall, requireNoSecrets, requireTemplatable } from './template-rules.ts';
 import { type Kernel, processOf } from '../kernel/kernel.ts';
 import { frameAt } from '../kernel/mm/pages.ts';
 import { findEntry } from '../kernel/mm/tables.ts';
@@ -43,6 +43,7 @@ const PROBE_BYTES = 4 * 1024 * 1024;
  * @throws CatavmmError when the entry is not reached, HostError, file system errors
  */
 export async function buildImage(options: BuildOptions): Promise<BuildResult> {
+  if (options.allowSecrets !== true) requireNoSecrets(options.env);
   const unpin = options.deterministic === true ? pinToFirstCpu() : () => undefined;
   try {
     return await buildOnCpu(options);

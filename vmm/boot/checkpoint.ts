@@ -13,7 +13,7 @@ import { visitPresent } from '../kernel/mm/tables.ts';
 import { frameAt } from '../kernel/mm/pages.ts';
 import { pfnAt, PTE_SHARED } from '../kernel/mm/pte.ts';
 import { BASE_FRAME, PAGE_BYTES } from '../kernel/ports.ts';
-import { nowNs } from '../kernel/time/clock.ts';
+import { saveClocks } from '../kernel/time/wall-timers.ts';
 import { ImageError } from './image-error.ts';
 import { findImageLeaf } from './image-tables.ts';
 import { createLayout, type Layout } from '../../wasm/layout.ts';
@@ -75,7 +75,7 @@ export function takeCheckpoint(
 ): Checkpoint {
   const mm = processOf(k).mm;
   if (mm === null) throw new Error('the sandbox has no program');
-  k.root.savedMonotonicNs = nowNs(k);
+  saveClocks(k);
   const work = beginWork(k, mm, keepsBase);
   try {
     markFrames(work);

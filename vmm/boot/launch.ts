@@ -2,6 +2,7 @@
 import type { HostRoot } from '../host/files.ts';
 import type { BootOptions, ProgramOptions } from '../options.ts';
 import { parseMemory } from '../memory-size.ts';
+import type { EntropyPort } from '../kernel/ports.ts';
 import { makeKernel } from '../kernel/make-kernel.ts';
 import type { WaitableConsole } from './console.ts';
 import { checkCpu } from './cpu-check.ts';
@@ -70,6 +71,8 @@ export interface SnapshotOptions
   extends Pick<BootOptions, 'memory' | 'rootfs' | 'tenant' | 'onEvent'> {
   /** Leave it where it was saved: it is to be captured, not to run. */
   isCaptured?: boolean;
+  /** Default: the host's random bytes. */
+  entropy?: EntropyPort;
   /** Use the descriptors that sandboxes of this snapshot share, and leave them open. */
   sharesIo?: boolean;
 }
@@ -112,6 +115,7 @@ export function launchSnapshot(
       roots: held.roots,
       writeSet: options.isCaptured === true ? null : writeSetOf(snapshot),
       isCaptured: options.isCaptured === true,
+      entropy: options.entropy,
       onEvent: options.onEvent ?? ignore,
     }, phases);
   } catch (error) {

@@ -8,9 +8,11 @@ import { Sandbox } from '../kernel/records/index.ts';
 import { arenaBytesFor, assembleKernel } from '../kernel/make-kernel.ts';
 import { type Kernel, processOf } from '../kernel/kernel.ts';
 import type { Mm } from '../kernel/records/mm.ts';
+import { wipeOnFork } from '../kernel/mm/address-space.ts';
+import { clockWasSet } from '../kernel/time/wall-timers.ts';
 import { resumeEntry } from '../kernel/entry.ts';
 import { reconnectConsole } from '../kernel/ipc/console.ts';
-import { type LowerFs, PAGE_BYTES } from '../kernel/ports.ts';
+import { type EntropyPort, type LowerFs, PAGE_BYTES } from '../kernel/ports.ts';
 import { mapFileOver, wantHugePages } from '../host/memory.ts';
 import { FIRST_GUEST_TABLE, TABLES_GPA } from '../machine/layout.ts';
 import type { WaitableConsole } from './console.ts';
@@ -33,6 +35,7 @@ export interface RestoreOptions {
   writeSet: WriteSet | null;
   /** It is to be captured where it is: it does not go on. */
   isCaptured: boolean;
+  entropy: EntropyPort | undefined;
   onEvent: (kind: string, detail: string) => void;
 }
 
@@ -84,6 +87,7 @@ function joinSandbox(arena: Arena, options: RestoreOptions, phases: Phases): Ins
     zygote,
     console: options.console,
     lower: options.io.lower,
+    entropy: options.entropy,
     onEvent: options.onEvent,
     baseFrames: snapshot.baseFrames,
     readFrames: (offset, target) => readSnapshotFrames(snapshot, offset, target),
@@ -187,11 +191,15 @@ function copyWriteSet(k: Kernel, snapshot: Snapshot, writeSet: WriteSet): boolea
   return true;
 }
 
-/** CLOCK_MONOTONIC goes on where it was; a deterministic one knows nothing of the host's. */
+/**
+ * CLOCK_MONOTONIC goes on where it was, CLOCK_REALTIME is the host's; deterministic ones know
+ * nothing of the host's.
+ */
 function setClock(k: Kernel): void {
   const { root } = k;
   if (root.deterministic) return;
   root.monotonicOffsetNs = root.savedMonotonicNs - k.ports.clock.monotonicNs();
+  clockWasSet(k);
 }
 
 /** What no two instances may share (design: Uniqueness). Fails closed: an error ends the boot. */
@@ -199,6 +207,7 @@ function redraw(k: Kernel): void {
   const { root } = k;
   root.generation++;
   k.ports.entropy.fill(root.bootId);
+  wipeOnFork(k, processOf(k).mm as Mm);
   reconnectConsole(k);
   resumeEntry(k);
 }
