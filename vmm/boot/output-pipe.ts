@@ -1,5 +1,5 @@
-// What a guest writes to a piped stdout or stderr, until somebody takes it: all at once at the end, or
-// as a web stream. The stream is made when it is asked for, because making one costs more than a
+// What a guest writes to a piped stdout or stderr, until somebody takes it: all at once at the end,
+// or as a web stream. The stream is made when it is asked for, because making one costs more than a
 // fork's first system calls.
 //
 // Limit: CAPACITY bytes are kept; then the guest's writes block until something is taken.
