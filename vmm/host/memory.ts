@@ -41,6 +41,31 @@ export function mapAnonymous(bytes: number): NativeRange {
   return { address, bytes };
 }
 
+/** Reserves address space that nothing is behind, until mapReserved(). @throws HostError */
+export function reserve(bytes: number): NativeRange {
+  const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+  // SAFETY: a new mapping at an address the kernel chooses.
+  const address = libc.mmap(0, bytes, PROT_NONE, flags, -1, 0);
+  if (address === libc.MAP_FAILED) throw failed('mmap', bytes);
+  return { address, bytes };
+}
+
+/** Puts private zero-filled memory behind a reserved range. @throws HostError */
+export function mapReserved(range: NativeRange): void {
+  replace(range, PROT_READ_WRITE);
+}
+
+/** Takes the memory behind a reserved range away: reaching for it faults. @throws HostError */
+export function withdraw(range: NativeRange): void {
+  replace(range, PROT_NONE);
+}
+
+function replace({ address, bytes }: NativeRange, access: number): void {
+  const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
+  // SAFETY: replaces a range that the caller has reserved; no machine uses it.
+  if (libc.mmap(address, bytes, access, flags, -1, 0) !== address) throw failed('mmap', bytes);
+}
+
 /** Reserves a window of address space in which nothing can be read yet. */
 export function mapWindow(bytes: number): NativeRange {
   const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;

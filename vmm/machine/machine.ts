@@ -5,7 +5,8 @@ import { HostError } from '../host/errors.ts';
 import {
   type CpuidTable, createVm, openKvm, setMemoryRegion, supportedCpuid, vcpuMapBytes,
 } from '../host/kvm.ts';
-import { mapAnonymous, mapWindow, type NativeRange, unmap, wantHugePages } from '../host/memory.ts';
+import { type Bank, giveBank, takeBank } from '../host/banks.ts';
+import { mapWindow, type NativeRange, unmap, wantHugePages } from '../host/memory.ts';
 import { KVM_MEM_READONLY } from '../abi/kvm.ts';
 import { type CpuBaseline, maskCpuid, xcr0Of } from './cpu-baseline.ts';
 import {
@@ -103,20 +104,19 @@ export class Machine {
     this.xcr0 = xcr0Of(options.baseline, kvm.cpuid);
     const cpuid = cpuidOf(options.baseline);
     const vmFd = createVm(kvm.fd);
-    const ranges: NativeRange[] = [];
+    let bank: Bank | null = null;
+    let base: NativeRange | null = null;
     try {
       this.vmFd = vmFd;
-      this.bank = mapAnonymous(options.bankBytes);
-      ranges.push(this.bank);
+      bank = takeBank(options.bankBytes);
+      this.bank = bank;
+      this.bankView = bank.view;
       if (this.bank.bytes > SMALL_PAGES_BYTES) {
         const rest = this.bank.bytes - SMALL_PAGES_BYTES;
         wantHugePages(this.bank.address + SMALL_PAGES_BYTES, rest);
       }
-      // SAFETY: the mapping is ours and as long as the view (below 4 GiB, checked above). It stays
-      // until close() (or the end below), after which nobody uses the view.
-      this.bankView = new Uint8Array(libc.viewNative(this.bank.address, this.bank.bytes));
-      this.base = options.baseBytes === 0 ? null : mapWindow(options.baseBytes);
-      if (this.base !== null) ranges.push(this.base);
+      base = options.baseBytes === 0 ? null : mapWindow(options.baseBytes);
+      this.base = base;
       this.#setSlots();
       this.vcpu = makeVcpu(vmFd, {
         runBytes: kvm.runBytes,
@@ -127,7 +127,8 @@ export class Machine {
     } catch (error) {
       // SAFETY: the descriptor is ours and nobody has seen this machine.
       libc.close(vmFd);
-      ranges.forEach(unmap);
+      if (bank !== null) giveBank(bank);
+      if (base !== null) unmap(base);
       throw error;
     }
   }
@@ -162,7 +163,7 @@ export class Machine {
     this.vcpu.close();
     // SAFETY: the descriptor is ours and nothing uses it again.
     libc.close(this.vmFd);
-    unmap(this.bank);
+    giveBank(this.bank);
     if (this.base !== null) unmap(this.base);
   }
 
