@@ -22,8 +22,8 @@ function failed(call: string): HostError {
 }
 
 /**
- * A new empty anonymous file. Its descriptor is one of node:fs: Deno's reads, writes and closes only
- * those that it has opened itself.
+ * A new empty anonymous file. Its descriptor is one of node:fs: Deno's reads, writes and closes
+ * only those that it has opened itself.
  * @throws HostError
  */
 export function createMemfd(): number {
