@@ -115,13 +115,21 @@ export const commands: readonly CommandSpec[] = [
   {
     name: 'build',
     summary: 'run a program up to its func-entry point and save it as an image',
-    usage: '-o IMAGE [flags] [--] COMMAND [argument …]',
-    operands: { low: 1, high: Infinity, what: 'a command' },
+    usage: '-o IMAGE [flags] [--] COMMAND [argument …] | --from IMAGE',
+    operands: { low: 0, high: Infinity, what: 'a command' },
     guest: true,
     flags: [
       {
         name: 'output', short: 'o', value: 'FILE', complete: 'file',
         help: 'the image to write (.cfi); replaced only when all went well',
+      },
+      {
+        name: 'from', value: 'IMAGE', complete: 'file',
+        help: 'go on from an image in the same directory, and save only what differs from it',
+      },
+      {
+        name: 'handler', value: 'TEXT', repeat: true,
+        help: 'with --from: a line for the stdin of its program, such as the name of a module',
       },
       {
         name: 'entry', value: 'WHAT', choices: ['listen', 'stdin', 'line=TEXT', 'explicit'],
@@ -142,7 +150,7 @@ export const commands: readonly CommandSpec[] = [
     examples: [
       'catavmm build -o app.cfi -- python3 app.py',
       "catavmm build -o echo.cfi --entry 'line=ready' ./echo-server",
-      'catavmm build -o app.cfi --train 3 --train-input requests.txt --cpu v3 ./app',
+      'catavmm build -o resize.cfi --from python.cfi --handler resize',
     ],
   },
   {
@@ -168,9 +176,9 @@ export const commands: readonly CommandSpec[] = [
   },
   {
     name: 'inspect',
-    summary: 'show what is in an image, or how two differ',
-    usage: '[--json] IMAGE | --diff IMAGE IMAGE',
-    operands: { low: 1, high: 2, what: 'one image (two with --diff)' },
+    summary: 'show what is in an image, what several share, or how two differ',
+    usage: '[--json] IMAGE … | --diff IMAGE IMAGE',
+    operands: { low: 1, high: Infinity, what: 'images (two with --diff)' },
     complete: 'file',
     flags: [{ name: 'diff', help: 'list the guest pages that two images do not share' }],
     examples: [

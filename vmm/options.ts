@@ -57,7 +57,16 @@ export type EntryChoice =
   | { kind: 'default' | 'explicit' | 'listen' | 'stdin' }
   | { kind: 'line'; text: string };
 
-export interface BuildOptions extends ProgramOptions {
+export interface BuildOptions extends Omit<ProgramOptions, 'command'> {
+  /** As for run(); not with `from`. */
+  command?: ProgramOptions['command'];
+  /**
+   * An image to go on from: what is saved holds only the frames that differ, and needs that image
+   * beside it. Program, environment, volumes and CPU are the parent's.
+   */
+  from?: string;
+  /** With `from`: lines fed to stdin, which say what to become (the name of a module, say). */
+  handler?: readonly (string | Uint8Array)[];
   /** The image file; a half-written one never replaces it. */
   output: string;
   entry?: EntryChoice;
@@ -124,7 +133,10 @@ export interface BuildResult {
   bytes: number;
   /** How the func-entry point was reached. */
   entry: 'explicit' | 'listen' | 'stdin' | 'line';
+  /** That the image holds itself. */
   frames: number;
+  /** That it shares with its parents; 0 without one. */
+  parentFrames: number;
   objects: number;
   relations: number;
   phases: Record<string, number>;

@@ -17,12 +17,14 @@ import { QueueConsole } from './console.ts';
 import { visibleFeatures } from './cpu-check.ts';
 import { drive } from './drive.ts';
 import { type EntryWatch, watchEntry } from './entry-watch.ts';
-import { schemaDigest } from './image-open.ts';
+import { type OpenImage, schemaDigest } from './image-open.ts';
 import { type ImageDescription, writeImage } from './image-write.ts';
 import { closeInstance, type Instance } from './instance.ts';
 import { launchProgram, toBytes } from './launch.ts';
-import { beginPhases } from './phases.ts';
+import { describeLayer, endLine, launchLayer, openParent } from './build-layer.ts';
+import { beginPhases, type Phases } from './phases.ts';
 import { closeZygote, makeZygote } from './zygote.ts';
+import { type LayersBelow, layersOf, NOTHING_BELOW } from './same-frames.ts';
 import { profileImage } from './profile.ts';
 import { checkVolumes } from './volumes.ts';
 import { parseMemory } from '../memory-size.ts';
@@ -38,23 +40,38 @@ const PROBE_BYTES = 4 * 1024 * 1024;
  * @throws CatavmmError when the entry is not reached, HostError, file system errors
  */
 export async function buildImage(options: BuildOptions): Promise<BuildResult> {
-  const unpin = options.deterministic === true ? pinToFirstCpu() : () => undefined;
+  const parent = options.from === undefined ? null : openParent(options);
+  const isDeterministic = parent?.header.clock.deterministic ?? options.deterministic;
+  const unpin = isDeterministic === true ? pinToFirstCpu() : () => undefined;
   try {
-    return await buildOnCpu(options);
+    return await buildOnCpu({ ...options, parent });
   } finally {
     unpin();
   }
 }
 
-async function buildOnCpu(options: BuildOptions): Promise<BuildResult> {
+/** What is asked for, and the image to go on from. */
+interface Build extends BuildOptions {
+  parent: OpenImage | null;
+}
+
+function launch(options: Build, console: QueueConsole, phases: Phases): Instance {
+  const { parent, command } = options;
+  if (parent !== null) return launchLayer(parent, options, console, phases);
+  if (command !== undefined) return launchProgram({ ...options, command }, console, phases);
+  throw new CatavmmError('CATAVMM_OPTION', 'There is no command and no image to go on from.');
+}
+
+async function buildOnCpu(options: Build): Promise<BuildResult> {
   const phases = beginPhases();
   const console = new QueueConsole(outputSink(options));
-  const instance = launchProgram(options, console, phases);
+  const instance = launch(options, console, phases);
   try {
     const watch = watchEntry(
       instance.k, console, options.entry ?? { kind: 'default' }, trainingOf(options),
     );
     await runToEntry(instance, options, watch);
+    if (console.queuedBytes > 0) throw unreadInput();
     phases.mark('initialise');
     const saved = save(instance, options, watch);
     phases.mark('save');
@@ -83,10 +100,6 @@ function trainingOf(options: BuildOptions): Uint8Array[] {
   return Array.from({ length: count }, (_unused, i) => requests[i % requests.length] as Uint8Array);
 }
 
-function endLine(line: Uint8Array): Uint8Array {
-  return line[line.length - 1] === NEWLINE ? line : Uint8Array.from([...line, NEWLINE]);
-}
-
 async function runToEntry(
   instance: Instance,
   options: BuildOptions,
@@ -113,26 +126,39 @@ async function runToEntry(
   );
 }
 
+function unreadInput(): CatavmmError {
+  return new CatavmmError(
+    'CATAVMM_ENTRY_NOT_REACHED',
+    'The program reached its func-entry point before it had read all of --handler.',
+    'Each --handler is one line; the program has to read them all before its next entry.',
+  );
+}
+
 interface Saved {
   checkpoint: Checkpoint;
   description: ImageDescription;
   io: CfiIoEntry[];
 }
 
+function belowOf({ parent }: Build): LayersBelow {
+  return parent === null ? NOTHING_BELOW : layersOf(parent);
+}
+
 /** Quiesces the sandbox and takes a checkpoint. */
-function save(instance: Instance, options: BuildOptions, watch: EntryWatch): Saved {
+function save(instance: Instance, options: Build, watch: EntryWatch): Saved {
   const { k, runner } = instance;
   runner.parkThread();
   const io = openFilesForImage(k);
   if (options.selfContained === true) pinForSelfContained(k);
   pruneUnpinned(k);
-  return { checkpoint: takeCheckpoint(k), description: describe(instance, options, watch), io };
+  const checkpoint = takeCheckpoint(k, undefined, belowOf(options));
+  return { checkpoint, description: describe(instance, options, watch), io };
 }
 
 /** Profiles the image in a trial boot and writes it in the order that the trial showed. */
 async function reorder(
   instance: Instance,
-  options: BuildOptions,
+  options: Build,
   saved: Saved,
 ): Promise<Omit<BuildResult, 'phases' | 'entry'>> {
   const trial = `${options.output}.trial-${process.pid}`;
@@ -140,11 +166,13 @@ async function reorder(
   try {
     writeImage(trial, checkpoint, saved.description, saved.io);
     const profile = await profileImage(trial, trainingOf(options)[0]);
-    const combined = (frame: number): number => saved.checkpoint.frameOrder[frame] as number;
+    const { frameOrder, baseFrames } = saved.checkpoint;
+    const combined = (frames: number[]): number[] =>
+      frames.flatMap((frame) => frameOrder[frame - baseFrames] ?? []);
     checkpoint = takeCheckpoint(instance.k, {
-      written: profile.written.map(combined),
-      read: profile.read.map(combined),
-    });
+      written: combined(profile.written),
+      read: combined(profile.read),
+    }, belowOf(options));
   } finally {
     fs.rmSync(trial, { force: true });
   }
@@ -155,6 +183,7 @@ async function reorder(
     output: options.output,
     bytes: written.bytes,
     frames: written.frames,
+    parentFrames: checkpoint.baseFrames,
     objects: checkpoint.objectCount,
     relations: checkpoint.relations.length / 2,
   };
@@ -180,17 +209,12 @@ function describeRootfs(options: BuildOptions): CfiRootfs {
   };
 }
 
-function describe(
-  instance: Instance,
-  options: BuildOptions,
-  watch: EntryWatch,
-): ImageDescription {
-  const { k, zygote } = instance;
-  const now = realtime(k);
-  const entry = options.entry ?? { kind: 'default' as const };
+/** What does not change from a parent to its children. */
+type Surroundings = Pick<ImageDescription,
+  'memoryLimitBytes' | 'cpu' | 'rootfs' | 'program' | 'parent'>;
+
+function describeProgram({ zygote }: Instance, options: Build): Surroundings {
   return {
-    kernelAbi: KERNEL_ABI,
-    kernelSchema: schemaDigest(),
     memoryLimitBytes: parseMemory(options.memory),
     cpu: {
       baseline: options.cpu ?? 'host',
@@ -200,18 +224,30 @@ function describe(
     },
     rootfs: describeRootfs(options),
     program: {
-      argv: options.command.map(toBytes),
+      argv: (options.command ?? []).map(toBytes),
       env: Object.entries(options.env ?? {}).map(([key, value]) => toBytes(`${key}=${value}`)),
       cwd: toBytes(options.cwd ?? '/'),
     },
+    parent: null,
+  };
+}
+
+function describe(instance: Instance, options: Build, watch: EntryWatch): ImageDescription {
+  const { k } = instance;
+  const now = realtime(k);
+  const entry = options.entry ?? { kind: 'default' as const };
+  const { parent } = options;
+  return {
+    kernelAbi: KERNEL_ABI,
+    kernelSchema: schemaDigest(),
+    ...parent === null ? describeProgram(instance, options) : describeLayer(parent, options),
     entry: entry.kind === 'line'
       ? { kind: 'line', line: toBytes(entry.text) } : { kind: watch.kind() },
     clock: {
-      deterministic: options.deterministic === true,
+      deterministic: k.root.deterministic,
       realtimeNs: BigInt(now.sec) * 1_000_000_000n + BigInt(now.nsec),
       monotonicNs: BigInt(Math.round(k.root.savedMonotonicNs)),
     },
-    parent: null,
     createdBy: { catavmm: VERSION },
   };
 }

@@ -16,6 +16,7 @@ import { BASE_FRAME, PAGE_BYTES } from '../kernel/ports.ts';
 import { nowNs } from '../kernel/time/clock.ts';
 import { ImageError } from './image-error.ts';
 import { findImageLeaf } from './image-tables.ts';
+import { type LayersBelow, NOTHING_BELOW, visitSameFrames } from './same-frames.ts';
 import { createLayout, type Layout } from '../../wasm/layout.ts';
 import { frameDropped, markShared, notNumbered, type TableWindow } from '../../wasm/tables.ts';
 import { BASE_GPA, FIRST_GUEST_TABLE } from '../machine/layout.ts';
@@ -35,6 +36,8 @@ export interface Checkpoint {
   tableCount: number;
   /** Combined indexes (bank i: i, base i: bankFrames + i) of the saved frames, in image order. */
   frameOrder: Uint32Array;
+  /** How many frames lie in layers below, which stay as they are. */
+  baseFrames: number;
   /** How many of the first frames were touched in the profiled run, in that order. */
   hotFrames: number;
   /** How many of those were written. */
@@ -68,18 +71,19 @@ interface Work {
 /**
  * Takes a checkpoint. Preconditions: no thread is on the vCPU (Runner.parkThread), all are blocked
  * or at a system call boundary. The sandbox may go on afterwards.
- * @param keepsBase save only frames that are not base frames: a layer over those
+ * @param below frames that are not saved again: the checkpoint is a layer over those
  */
 export function takeCheckpoint(
-  k: Kernel, hot: HotFrames = NOTHING_HOT, keepsBase: boolean = false,
+  k: Kernel, hot: HotFrames = NOTHING_HOT, below: LayersBelow = NOTHING_BELOW,
 ): Checkpoint {
   const mm = processOf(k).mm;
   if (mm === null) throw new Error('the sandbox has no program');
   k.root.savedMonotonicNs = nowNs(k);
-  const work = beginWork(k, mm, keepsBase);
+  const work = beginWork(k, mm, below.frames);
   try {
     markFrames(work);
     dropZeroFrames(work);
+    nameSameFrames(work, below);
     const counts = numberFrames(work, hot);
     const tables = packTables(work, counts.hot);
     const saved = saveObjects(k.root);
@@ -92,6 +96,7 @@ export function takeCheckpoint(
       tables: tables.bytes,
       tableCount: tables.count,
       frameOrder: invertMap(work, counts.own),
+      baseFrames: below.frames,
       hotFrames: counts.hot,
       writeFrames: counts.written,
       readFrame: (combined, target) => readFrame(k, combined, target),
@@ -102,7 +107,7 @@ export function takeCheckpoint(
   }
 }
 
-function beginWork(k: Kernel, mm: Mm, keepsBase: boolean): Work {
+function beginWork(k: Kernel, mm: Mm, firstOwn: number): Work {
   const { frames: f, tables: t } = k.ports;
   const frames = f.bankFrames + f.baseFrames;
   const window = {
@@ -117,8 +122,7 @@ function beginWork(k: Kernel, mm: Mm, keepsBase: boolean): Work {
   const map = takeRegion(frames * 4);
   u32.fill(notNumbered, map.address >> 2, (map.address >> 2) + frames);
   return {
-    k, mm, window, frames, map,
-    firstOwn: keepsBase ? window.baseFrames : 0,
+    k, mm, window, frames, map, firstOwn,
     layout: createLayout(memory),
     marks: takeRegion(frames),
     page: takeRegion(PAGE_BYTES),
@@ -187,13 +191,26 @@ function markFrame(work: Work, id: number, mark: number): void {
 function dropZeroFrames(work: Work): void {
   const { k, marks, map, page, layout } = work;
   const bytes = u8.subarray(page.address, page.address + PAGE_BYTES);
-  const end = work.firstOwn > 0 ? work.window.bankFrames : work.frames;
-  for (let combined = 0; combined < end; combined++) {
+  const { bankFrames } = work.window;
+  const firstOwn = bankFrames + work.firstOwn;
+  for (let combined = 0; combined < work.frames; combined++) {
+    if (combined >= bankFrames && combined < firstOwn) continue;
     const mark = u8[marks.address + combined] as number;
     if (mark === 0 || (mark & (markShared | MARK_KEEP | MARK_CACHED)) !== 0) continue;
     readFrame(k, combined, bytes);
     if (layout.isZeroPage(page.address)) u32[(map.address >> 2) + combined] = frameDropped;
   }
+}
+
+/** Private pages that are as they were keep their old frame. */
+function nameSameFrames(work: Work, below: LayersBelow): void {
+  const { k, mm, window, marks, map } = work;
+  visitSameFrames(k.ports.frames, window, mm.rootTable, below, (bankFrame, baseFrame) => {
+    const mark = u8[marks.address + bankFrame] as number;
+    if ((mark & (markShared | MARK_CACHED)) !== 0) return;
+    const at = (map.address >> 2) + bankFrame;
+    if (u32[at] === notNumbered) u32[at] = baseFrame;
+  });
 }
 
 /** Gives each live frame its place in the image: the hot ones first, then by virtual address. */

@@ -19,12 +19,12 @@ import { isMemoryLimit } from '../memory-size.ts';
 import { PAGE_BYTES } from '../kernel/ports.ts';
 import { fileIdentity, isCheckedImage, rememberImage } from './checked-images.ts';
 import { ImageError } from './image-error.ts';
-import { findParent } from './image-parent.ts';
+import { findParent, PARENTS_MAX, tooManyParents } from './image-parent.ts';
 import { checkRecords, type Piece } from './image-records.ts';
 import { dropIoCaches } from './io-cache.ts';
 import { adoptWriteSet, dropWriteSet } from './write-sets.ts';
 import { sha256 } from './sha256.ts';
-import type { FrameLayer, Snapshot } from './snapshot.ts';
+import { closeLayers, duplicateLayers, type FrameLayer, type Snapshot } from './snapshot.ts';
 import { BASE_BYTES_MAX } from './zygote.ts';
 
 /** First read of a file: covers prologue and header of nearly every image. */
@@ -34,6 +34,8 @@ const FIRST_BYTES = 16 * 1024;
 export interface OpenImage extends Snapshot {
   readonly path: string;
   readonly fd: number;
+  /** What an image based on this one names it by. */
+  readonly digest: Uint8Array;
   readonly header: CfiHeader;
   readonly io: CfiIoEntry[];
   /** The file from its start up to the frames, as in the file. */
@@ -44,8 +46,6 @@ export interface OpenImage extends Snapshot {
 const open: Map<string, OpenImage> = new Map();
 /** Pages of a table window that an image's tables leave free: the machine's own, and some more. */
 const TABLES_SPARE = 256;
-/** Longest chain of parents. */
-const PARENTS_MAX = 8;
 let parentDepth = 0;
 
 /**
@@ -91,7 +91,7 @@ function load(path: string, isTrusted: boolean): OpenImage {
     if (!isKnown) checkKernel(header);
     checkMemory(header);
     const frames = findSection(header, 'frames');
-    const opened = { path, fd, header, frames, identity: fileIdentity(stat) };
+    const opened = { path, fd, digest, header, frames, identity: fileIdentity(stat) };
     const image = finish(opened, openParents(path, header));
     if (isKnown) return image;
     checkOrClose(image);
@@ -112,10 +112,6 @@ function checkOrClose(image: OpenImage): void {
     giveRegion(image.region);
     throw error;
   }
-}
-
-function closeLayers(layers: readonly FrameLayer[]): void {
-  for (const { fd } of layers) fs.closeSync(fd);
 }
 
 function takeState(bytes: number): Region {
@@ -202,12 +198,14 @@ function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
 }
 
 /** What is known of a file before its sections are read. */
-type Opened = Pick<OpenImage, 'path' | 'fd' | 'header' | 'frames' | 'identity'>;
+type Opened = Pick<OpenImage, 'path' | 'fd' | 'digest' | 'header' | 'frames' | 'identity'>;
 
 /** Brings the small sections into the state memory. Keeps nothing but `opened.fd` if it cannot. */
 function finish(opened: Opened, parents: readonly FrameLayer[]): OpenImage {
   const { fd, header, frames } = opened;
-  const layers = [...parents, { fd, offset: frames.offset, frames: header.memory.frames }];
+  const { frames: count, hotFrames, writeFrames } = header.memory;
+  const own = { fd, offset: frames.offset, frames: count, hotFrames, writeFrames };
+  const layers = [...parents, own];
   let region: Region | null = null;
   try {
     region = takeState(frames.offset);
@@ -252,15 +250,10 @@ function describe(opened: Opened, region: Region, layers: readonly FrameLayer[])
 function openParents(path: string, header: CfiHeader): FrameLayer[] {
   if (header.parent === null) return [];
   const file = findParent(path, header.parent);
-  if (parentDepth >= PARENTS_MAX) {
-    throw new ImageError('parent', `The func-image has more than ${PARENTS_MAX} parents.`);
-  }
+  if (parentDepth >= PARENTS_MAX) throw tooManyParents();
   parentDepth++;
   try {
-    const parent = openImage(file);
-    return parent.layers.map(({ fd, offset, frames }) => {
-      return { fd: fs.openSync(`/proc/self/fd/${fd}`, 'r'), offset, frames };
-    });
+    return duplicateLayers(openImage(file).layers);
   } finally {
     parentDepth--;
   }

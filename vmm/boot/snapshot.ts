@@ -16,6 +16,10 @@ export interface FrameLayer {
   /** In the file, a multiple of 4096. */
   readonly offset: number;
   readonly frames: number;
+  /** How many of them, from the first on, a boot of this layer's image touched first. */
+  readonly hotFrames: number;
+  /** How many of those it wrote. */
+  readonly writeFrames: number;
 }
 
 export interface Snapshot {
@@ -34,6 +38,25 @@ export interface Snapshot {
   readonly limitBytes: number;
   /** Where the guest's files are, unless the caller says otherwise. */
   readonly rootfs: CfiRootfs;
+}
+
+/** The same layers with descriptors of the caller's own. @throws file system errors */
+export function duplicateLayers(layers: readonly FrameLayer[]): FrameLayer[] {
+  const copies: FrameLayer[] = [];
+  try {
+    for (const layer of layers) {
+      copies.push({ ...layer, fd: fs.openSync(`/proc/self/fd/${layer.fd}`, 'r') });
+    }
+    return copies;
+  } catch (error) {
+    closeLayers(copies);
+    throw error;
+  }
+}
+
+/** Closes the layers' descriptors. */
+export function closeLayers(layers: readonly FrameLayer[]): void {
+  for (const { fd } of layers) fs.closeSync(fd);
 }
 
 /** Bytes of the base window that a snapshot fills. */

@@ -15,7 +15,8 @@ import { takeCheckpoint, type Checkpoint } from './checkpoint.ts';
 import type { Piece } from './image-records.ts';
 import type { Instance } from './instance.ts';
 import { dropIoCaches } from './io-cache.ts';
-import type { FrameLayer, Snapshot } from './snapshot.ts';
+import { layersOf } from './same-frames.ts';
+import { closeLayers, duplicateLayers, type FrameLayer, type Snapshot } from './snapshot.ts';
 import { checkVolumes } from './volumes.ts';
 import { dropWriteSet } from './write-sets.ts';
 
@@ -37,8 +38,8 @@ let count = 0;
 export function makeTemplate(instance: Instance, origin: Snapshot): TemplateState {
   const { k, runner } = instance;
   runner.parkThread();
-  const checkpoint = takeCheckpoint(k, undefined, true);
-  const layers: FrameLayer[] = duplicateLayers(origin);
+  const checkpoint = takeCheckpoint(k, undefined, layersOf(origin));
+  const layers: FrameLayer[] = duplicateLayers(origin.layers);
   try {
     if (checkpoint.frameOrder.length > 0) layers.push(copyFrames(checkpoint));
     return describe(checkpoint, origin, layers);
@@ -70,18 +71,6 @@ export function emptySnapshot(instance: Instance, options: ProgramOptions): Snap
   };
 }
 
-/** The layers of a snapshot with descriptors of the caller's own. */
-export function duplicateLayers(snapshot: Snapshot): FrameLayer[] {
-  return snapshot.layers.map(({ fd, offset, frames }) => {
-    return { fd: fs.openSync(`/proc/self/fd/${fd}`, 'r'), offset, frames };
-  });
-}
-
-/** Closes the layers' descriptors. */
-export function closeLayers(layers: readonly FrameLayer[]): void {
-  for (const { fd } of layers) fs.closeSync(fd);
-}
-
 /** Gives a template back. Order: its forks have ended. */
 export function closeTemplate(template: TemplateState): void {
   dropWriteSet(template);
@@ -104,7 +93,7 @@ function copyFrames(checkpoint: Checkpoint): FrameLayer {
       writeAll(fd, piece.subarray(0, frames * PAGE_BYTES), first * PAGE_BYTES);
     }
     sealMemfd(fd);
-    return { fd, offset: 0, frames: frameOrder.length };
+    return { fd, offset: 0, frames: frameOrder.length, hotFrames: 0, writeFrames: 0 };
   } catch (error) {
     fs.closeSync(fd);
     throw error;

@@ -14,7 +14,6 @@ import { giveRegion, memory, type Region, takeRegion, u32 } from '../kernel/stat
 import { createLayout } from '../../wasm/layout.ts';
 import { BANK_GPA, BASE_GPA } from '../machine/layout.ts';
 import { PAGE_BYTES } from '../kernel/ports.ts';
-import type { OpenImage } from './image-open.ts';
 import type { Snapshot } from './snapshot.ts';
 import { entryWord, findImageLeaf, FIRST_TABLE_PFN, visitImageLeaves } from './image-tables.ts';
 
@@ -93,17 +92,24 @@ export function collectTouched(k: Kernel, snapshot: Snapshot): TouchedPage[] {
   return pages.sort((a, b) => a.frame - b.frame);
 }
 
-/** The private pages among an image's hot frames (the first `hotFrames` of its own), in order. */
-export function touchedByImage(image: OpenImage): TouchedPage[] {
-  const { hotFrames, writeFrames, frames } = image.header.memory;
+/**
+ * The private pages among the hot frames of an image's layers (the first `hotFrames` of each), in
+ * order. What boots of a parent touch first, those of its children mostly touch too.
+ */
+export function touchedByImage(image: Snapshot): TouchedPage[] {
   const pages: TouchedPage[] = [];
-  if (hotFrames === 0) return pages;
-  const firstOwn = image.baseFrames - frames;
+  if (image.layers.every(({ hotFrames }) => hotFrames === 0)) return pages;
   visitImageLeaves(image.tables.address, (vpn, at) => {
+    if (((u32[at] as number) & PTE_SHARED) !== 0) return;
     const frame = pfnAt(at) - BASE_PFN;
-    const own = frame - firstOwn;
-    if (own < 0 || own >= hotFrames || ((u32[at] as number) & PTE_SHARED) !== 0) return;
-    pages.push({ vpn, frame, isWritten: own < writeFrames });
+    let place = frame;
+    for (const { frames, hotFrames, writeFrames } of image.layers) {
+      if (place < frames) {
+        if (place < hotFrames) pages.push({ vpn, frame, isWritten: place < writeFrames });
+        return;
+      }
+      place -= frames;
+    }
   });
   return pages.sort((a, b) => a.frame - b.frame);
 }

@@ -69,7 +69,9 @@ defineFileOps(FILE_ENTRY, {
   seekable: false,
   read: (k: Kernel, file: File, to) => {
     if (file.position > 0) return 0;
-    if (wantsExplicit(k) && k.root.trainLeft === 0) {
+    // A boot has woken this very read: where it was the entry, it is not a second one.
+    const isResumed = k.current?.waitState === RESUMED;
+    if (!isResumed && wantsExplicit(k) && k.root.trainLeft === 0) {
       k.root.entryKind = ENTRY_EXPLICIT;
       return -EAGAIN;
     }
