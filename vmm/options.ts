@@ -78,6 +78,21 @@ export interface BuildOptions extends Omit<ProgramOptions, 'command'> {
   onProgress?: (stage: string, done: number, total: number) => void;
 }
 
+export interface CheckpointOptions {
+  /** Save all frames, so that the image needs no other beside it. */
+  whole?: boolean;
+}
+
+export interface CheckpointResult {
+  output: string;
+  bytes: number;
+  /** That the image holds itself. */
+  frames: number;
+  /** That it shares with the image the sandbox came from, and with that one's parents. */
+  parentFrames: number;
+  objects: number;
+}
+
 export interface BootOptions extends SandboxOptions {
   /** Overrides the rootfs path that the image names. */
   rootfs?: string;

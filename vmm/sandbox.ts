@@ -8,12 +8,13 @@ import { beginPhases, type Phases } from './boot/phases.ts';
 import { emptySnapshot, makeTemplate, type TemplateState } from './boot/template.ts';
 import { Session } from './boot/session.ts';
 import { closedStream, type Stdio, wireStdio } from './boot/stdio-wiring.ts';
-import type { Snapshot } from './boot/snapshot.ts';
+import { type Snapshot, withRootfs } from './boot/snapshot.ts';
 import { type StartOptions, startSnapshot } from './boot/start-snapshot.ts';
 import { prepareBoot } from './boot/prepare.ts';
 import { CatavmmError } from './errors.ts';
 import type {
-  BootOptions, BuildOptions, BuildResult, ProgramOptions, Report, SandboxOptions, Status,
+  BootOptions, BuildOptions, BuildResult, CheckpointOptions, CheckpointResult, ProgramOptions,
+  Report, SandboxOptions, Status,
 } from './options.ts';
 
 /** What output() gives: the status and everything that was printed. */
@@ -150,6 +151,16 @@ export class Sandbox {
     }
   }
 
+  /**
+   * Saves what it is just now as an image, from which boots go on; this sandbox goes on too. Only
+   * what differs from the image it came from is written, as a layer that has to be beside that one;
+   * of a program that was run, all is written. @throws CatavmmError, HostError, file system errors
+   */
+  async checkpoint(file: string, options: CheckpointOptions = {}): Promise<CheckpointResult> {
+    const { writeCheckpoint } = await import('./boot/checkpoint-file.ts');
+    return writeCheckpoint(this.#session.running(), this.#origin, file, options);
+  }
+
   /** @internal Its state just now. @throws CatavmmError, HostError */
   capture(): TemplateState {
     return makeTemplate(this.#session.running(), this.#origin);
@@ -178,7 +189,7 @@ export async function startFrom(
   const stdio = wireStdio(options);
   const { instance, start } = startSnapshot(snapshot, options, stdio.console, phases);
   if (options.strace !== undefined) await traceCalls(instance, options.strace);
-  return new Sandbox(start(), stdio, options, snapshot);
+  return new Sandbox(start(), stdio, options, withRootfs(snapshot, options.rootfs));
 }
 
 /** --strace: loaded when it is asked for, because its tables of names are large. */

@@ -1,39 +1,32 @@
 // Func-image compilation (paper, section 5): run the program to its func-entry point, train it if
 // asked, quiesce, take a checkpoint, write it.
 import * as fs from 'node:fs';
-import type { CfiCpuFeature, CfiIoEntry, CfiRootfs } from '../../formats/cfi/header.ts';
+import type { CfiIoEntry } from '../../formats/cfi/header.ts';
 import type { BuildOptions, BuildResult } from '../options.ts';
 import { CatavmmError } from '../errors.ts';
-import { VERSION } from '../version.ts';
-import { KERNEL_ABI } from '../kernel/state/kinds.ts';
-import { realtime } from '../kernel/time/clock.ts';
 import { openFilesForImage } from '../kernel/vfs/image-files.ts';
 import { pinForSelfContained, pruneUnpinned } from '../kernel/vfs/prune.ts';
 import { pinToFirstCpu } from '../host/affinity.ts';
 import { monotonicNs } from '../host/clock.ts';
-import { XSAVE_BYTES } from '../machine/fpu.ts';
 import { type Checkpoint, takeCheckpoint } from './checkpoint.ts';
 import { QueueConsole } from './console.ts';
-import { visibleFeatures } from './cpu-check.ts';
+import { describeCpu, describeState } from './describe-state.ts';
 import { drive } from './drive.ts';
 import { type EntryWatch, watchEntry } from './entry-watch.ts';
-import { type OpenImage, schemaDigest } from './image-open.ts';
+import type { OpenImage } from './image-open.ts';
 import { type ImageDescription, writeImage } from './image-write.ts';
 import { closeInstance, type Instance } from './instance.ts';
-import { launchProgram, toBytes } from './launch.ts';
+import { describeProgram, describeRootfs, launchProgram, toBytes } from './launch.ts';
 import { describeLayer, endLine, launchLayer, openParent } from './build-layer.ts';
 import { beginPhases, type Phases } from './phases.ts';
-import { closeZygote, makeZygote } from './zygote.ts';
 import { type LayersBelow, layersOf, NOTHING_BELOW } from './same-frames.ts';
 import { profileImage } from './profile.ts';
-import { checkVolumes } from './volumes.ts';
 import { parseMemory } from '../memory-size.ts';
 import { processOf } from '../kernel/kernel.ts';
 import { writeFd } from '../host/stdio.ts';
 
 const DEFAULT_TIMEOUT_MS = 120_000;
 const NEWLINE = 0x0a;
-const PROBE_BYTES = 4 * 1024 * 1024;
 
 /**
  * Builds an image.
@@ -189,65 +182,28 @@ async function reorder(
   };
 }
 
-/** Asks a machine of its own: the sandbox's is in use. */
-function featuresFor(options: BuildOptions): CfiCpuFeature[] {
-  const baseline = options.cpu ?? 'host';
-  const zygote = makeZygote({ memoryBytes: PROBE_BYTES, baseBytes: 0, baseline });
-  try {
-    return visibleFeatures(baseline, zygote.machine);
-  } finally {
-    closeZygote(zygote);
-  }
-}
-
-function describeRootfs(options: BuildOptions): CfiRootfs {
-  const volumes = checkVolumes(options.volumes ?? []);
-  return {
-    path: options.rootfs ?? '/',
-    selfContained: options.selfContained === true,
-    ...(volumes.length === 0 ? {} : { volumes }),
-  };
-}
-
 /** What does not change from a parent to its children. */
 type Surroundings = Pick<ImageDescription,
   'memoryLimitBytes' | 'cpu' | 'rootfs' | 'program' | 'parent'>;
 
-function describeProgram({ zygote }: Instance, options: Build): Surroundings {
+function describeOrigin({ zygote }: Instance, options: Build): Surroundings {
   return {
     memoryLimitBytes: parseMemory(options.memory),
-    cpu: {
-      baseline: options.cpu ?? 'host',
-      xcr0: BigInt(zygote.machine.xcr0),
-      xsaveBytes: XSAVE_BYTES,
-      features: featuresFor(options),
-    },
+    cpu: describeCpu(options.cpu ?? 'host', zygote.machine),
     rootfs: describeRootfs(options),
-    program: {
-      argv: (options.command ?? []).map(toBytes),
-      env: Object.entries(options.env ?? {}).map(([key, value]) => toBytes(`${key}=${value}`)),
-      cwd: toBytes(options.cwd ?? '/'),
-    },
+    program: describeProgram(options),
     parent: null,
   };
 }
 
 function describe(instance: Instance, options: Build, watch: EntryWatch): ImageDescription {
   const { k } = instance;
-  const now = realtime(k);
   const entry = options.entry ?? { kind: 'default' as const };
   const { parent } = options;
   return {
-    kernelAbi: KERNEL_ABI,
-    kernelSchema: schemaDigest(),
-    ...parent === null ? describeProgram(instance, options) : describeLayer(parent, options),
+    ...describeState(k),
+    ...parent === null ? describeOrigin(instance, options) : describeLayer(parent, options),
     entry: entry.kind === 'line'
       ? { kind: 'line', line: toBytes(entry.text) } : { kind: watch.kind() },
-    clock: {
-      deterministic: k.root.deterministic,
-      realtimeNs: BigInt(now.sec) * 1_000_000_000n + BigInt(now.nsec),
-      monotonicNs: BigInt(Math.round(k.root.savedMonotonicNs)),
-    },
-    createdBy: { catavmm: VERSION },
   };
 }

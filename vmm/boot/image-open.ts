@@ -235,6 +235,8 @@ function describe(opened: Opened, region: Region, layers: readonly FrameLayer[])
   const io = piece('io');
   return {
     ...opened, region, layers, baseFrames,
+    base: { path: opened.path, digest: opened.digest, frames: baseFrames },
+    program: header.program,
     root: header.objects.root,
     cpu: header.cpu,
     limitBytes: header.memory.limitBytes,

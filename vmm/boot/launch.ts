@@ -1,6 +1,7 @@
 // The three ways a sandbox comes to life, up to the point where it can be driven: run, build, boot.
 import type { HostRoot } from '../host/files.ts';
-import type { BootOptions, ProgramOptions } from '../options.ts';
+import type { CfiProgram, CfiRootfs } from '../../formats/cfi/header.ts';
+import type { BootOptions, BuildOptions, ProgramOptions } from '../options.ts';
 import { parseMemory } from '../memory-size.ts';
 import { makeKernel } from '../kernel/make-kernel.ts';
 import type { WaitableConsole } from './console.ts';
@@ -63,6 +64,29 @@ export function launchProgram(
     giveBack(held);
     throw error;
   }
+}
+
+/** What a header says of a program. */
+export function describeProgram(
+  { command, env, cwd }: Pick<BuildOptions, 'command' | 'env' | 'cwd'>,
+): CfiProgram {
+  return {
+    argv: (command ?? []).map(toBytes),
+    env: Object.entries(env ?? {}).map(([key, value]) => toBytes(`${key}=${value}`)),
+    cwd: toBytes(cwd ?? '/'),
+  };
+}
+
+/** What a header says of a program's files. */
+export function describeRootfs(
+  options: Pick<BuildOptions, 'rootfs' | 'volumes' | 'selfContained'>,
+): CfiRootfs {
+  const volumes = checkVolumes(options.volumes ?? []);
+  return {
+    path: options.rootfs ?? '/',
+    selfContained: options.selfContained === true,
+    ...(volumes.length === 0 ? {} : { volumes }),
+  };
 }
 
 /** What a sandbox of a snapshot may have otherwise than the snapshot says. */

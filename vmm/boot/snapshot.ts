@@ -6,7 +6,7 @@
 //
 // A leaf entry of the tables names a base frame by its place in that row.
 import * as fs from 'node:fs';
-import type { CfiCpu, CfiRootfs } from '../../formats/cfi/header.ts';
+import type { CfiCpu, CfiProgram, CfiRootfs } from '../../formats/cfi/header.ts';
 import { PAGE_BYTES } from '../kernel/ports.ts';
 import type { Piece } from './image-records.ts';
 
@@ -22,12 +22,22 @@ export interface FrameLayer {
   readonly writeFrames: number;
 }
 
+/** An image file whose frames are the first of a base window. */
+export interface BaseImage {
+  readonly path: string;
+  readonly digest: Uint8Array;
+  /** Its own and its parents'. */
+  readonly frames: number;
+}
+
 export interface Snapshot {
   /** Names the content within this process. */
   readonly identity: string;
   readonly layers: readonly FrameLayer[];
   /** Of all layers together. */
   readonly baseFrames: number;
+  /** The image that the first layers are of; null when the sandbox began as a program. */
+  readonly base: BaseImage | null;
   readonly objects: Piece;
   readonly relations: Piece;
   readonly tables: Piece;
@@ -38,6 +48,13 @@ export interface Snapshot {
   readonly limitBytes: number;
   /** Where the guest's files are, unless the caller says otherwise. */
   readonly rootfs: CfiRootfs;
+  /** What was started, once. */
+  readonly program: CfiProgram;
+}
+
+/** The same snapshot for a sandbox that found its files elsewhere. */
+export function withRootfs(snapshot: Snapshot, path: string | undefined): Snapshot {
+  return path === undefined ? snapshot : { ...snapshot, rootfs: { ...snapshot.rootfs, path } };
 }
 
 /** The same layers with descriptors of the caller's own. @throws file system errors */

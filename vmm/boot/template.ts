@@ -17,7 +17,7 @@ import type { Instance } from './instance.ts';
 import { dropIoCaches } from './io-cache.ts';
 import { layersOf } from './same-frames.ts';
 import { closeLayers, duplicateLayers, type FrameLayer, type Snapshot } from './snapshot.ts';
-import { checkVolumes } from './volumes.ts';
+import { describeProgram, describeRootfs } from './launch.ts';
 import { dropWriteSet } from './write-sets.ts';
 
 export interface TemplateState extends Snapshot {
@@ -54,7 +54,8 @@ export function emptySnapshot(instance: Instance, options: ProgramOptions): Snap
   const { zygote } = instance;
   const nothing = { address: 0, bytes: 0 };
   return {
-    identity: 'nothing', layers: [], baseFrames: 0, root: 0,
+    identity: 'nothing', layers: [], baseFrames: 0, base: null, root: 0,
+    program: describeProgram(options),
     objects: nothing, relations: nothing, tables: nothing,
     cpu: {
       baseline: zygote.options.baseline,
@@ -63,11 +64,7 @@ export function emptySnapshot(instance: Instance, options: ProgramOptions): Snap
       features: [],
     },
     limitBytes: zygote.options.memoryBytes,
-    rootfs: {
-      path: options.rootfs ?? '/',
-      selfContained: false,
-      volumes: checkVolumes(options.volumes ?? []),
-    },
+    rootfs: describeRootfs(options),
   };
 }
 
@@ -126,6 +123,8 @@ function describe(
     identity: `template ${++count}`,
     region, layers,
     baseFrames: layers.reduce((sum, layer) => sum + layer.frames, 0),
+    base: origin.base,
+    program: origin.program,
     objects: objectsPiece,
     relations: relationsPiece,
     tables: tablesPiece,
