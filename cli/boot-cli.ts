@@ -4,7 +4,7 @@
 import type { Environment } from './args.ts';
 import { runWords } from './dispatch.ts';
 
-/** As runCli() of cli.ts. Preconditions: the first word is `boot`, and nothing is to be traced. */
+/** As runCli() of cli.ts. Preconditions: `boot` comes first; one cold boot that is not traced. */
 export function runCli(words: readonly string[], env: Environment): Promise<number> {
   return runWords(words, env, { boot: () => import('./commands/boot.ts') });
 }

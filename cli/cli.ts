@@ -11,6 +11,7 @@ const loaders: Required<Loaders> = {
   verify: () => import('./commands/verify.ts'),
   syscalls: () => import('./commands/syscalls.ts'),
   doctor: () => import('./commands/doctor.ts'),
+  bench: () => import('./commands/bench.ts'),
   completion: () => import('./commands/completion.ts'),
 };
 

@@ -48,6 +48,11 @@ export class SignalRelay {
     for (const signal of waiting) this.#take(signal);
   }
 
+  /** Whether somebody asked for the end, with SIGINT or SIGTERM. */
+  get isAsked(): boolean {
+    return this.#isAsked;
+  }
+
   /** Signals do again what they did before. */
   stop(): void {
     for (const { signal, handler } of this.#handlers) process.off(signal, handler);

@@ -19,12 +19,17 @@ function sleep(ms: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }
 
+/** Writes all of a text. */
+function writeText(fd: number, text: string): void {
+  writeAll(fd, new TextEncoder().encode(text));
+}
+
 /**
- * Writes all of a text. Nobody reading any more ends the process, as SIGPIPE would.
+ * Writes all of some bytes. Nobody reading any more ends the process, as SIGPIPE would.
  * @throws CommandError for stdout only: there is nowhere to say that stderr is full
  */
-function writeAll(fd: number, text: string): void {
-  let rest: Uint8Array = new TextEncoder().encode(text);
+function writeAll(fd: number, bytes: Uint8Array): void {
+  let rest = bytes;
   while (rest.length > 0) {
     try {
       rest = rest.subarray(writeSync(fd, rest));
@@ -65,7 +70,7 @@ export class Output {
 
   /** A result: to stdout. */
   print(text: string): void {
-    writeAll(1, `${text}\n`);
+    writeText(1, `${text}\n`);
   }
 
   /** A result in JSON: to stdout. */
@@ -75,17 +80,22 @@ export class Output {
 
   /** An error or what was asked for on stderr. */
   complain(text: string): void {
-    writeAll(2, `${text}\n`);
+    writeText(2, `${text}\n`);
   }
 
   /** Something good to know, unless --quiet. */
   note(text: string): void {
-    if (!this.quiet && !this.json) writeAll(2, `${text}\n`);
+    if (!this.quiet && !this.json) writeText(2, `${text}\n`);
   }
 
   /** A piece of a line on stderr, for progress. */
   writeRaw(text: string): void {
-    writeAll(2, text);
+    writeText(2, text);
+  }
+
+  /** What a guest printed, as it is. */
+  writeBytes(stream: 1 | 2, bytes: Uint8Array): void {
+    writeAll(stream, bytes);
   }
 
   isTerminal(stream: 1 | 2): boolean {

@@ -11,7 +11,7 @@ import type { ProgramOptions, Volume } from '../vmm/options.ts';
 import type { Arguments, Environment } from './args.ts';
 import { UsageError } from './errors.ts';
 import type { Output } from './output.ts';
-import { parseDuration, parseSize } from './sizes.ts';
+import { parseCount, parseDuration, parseSize } from './sizes.ts';
 
 const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const variableName = /^[^=\0]+$/;
@@ -79,6 +79,17 @@ export function parseLimits(args: Arguments): { memory?: number; timeoutMs?: num
     ...(memory === undefined ? {} : { memory: parseSize(memory, '--memory') }),
     ...(timeout === undefined ? {} : { timeoutMs: parseDuration(timeout, '--timeout') }),
   };
+}
+
+const bootsMax = 1_000_000;
+
+/** How many boots `--count` asks for. @throws UsageError */
+export function parseBootCount(args: Arguments): number {
+  const text = args.text('count');
+  if (text === undefined) return 1;
+  const count = parseCount(text, '--count', bootsMax);
+  if (count === 0) throw new UsageError('--count: 0 boots are none.');
+  return count;
 }
 
 /** The host directory a guest sees as its root; undefined when none was given. */

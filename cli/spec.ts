@@ -20,7 +20,8 @@ export interface FlagSpec {
 }
 
 export type CommandName =
-  | 'run' | 'build' | 'boot' | 'inspect' | 'verify' | 'syscalls' | 'doctor' | 'completion';
+  | 'run' | 'build' | 'boot' | 'inspect' | 'verify' | 'syscalls' | 'doctor' | 'bench'
+  | 'completion';
 
 export interface CommandSpec {
   name: CommandName;
@@ -163,6 +164,15 @@ export const commands: readonly CommandSpec[] = [
       { ...rootfs, help: "the guest's root directory (default: the one that the image names)" },
       { ...memory, help: 'most guest memory (default: as when it was built)' },
       timeout,
+      {
+        name: 'mode', value: 'MODE', choices: ['cold', 'warm', 'fork'],
+        help: 'start from the file, from the image held open, or from a template of it ' +
+          '(default: cold)',
+      },
+      {
+        name: 'count', short: 'n', value: 'N',
+        help: 'boot N times, one after another, each with all of stdin (default: 1)',
+      },
       { name: 'verify', help: "check the digest of the image's memory first" },
       strace,
       straceSummary,
@@ -170,7 +180,7 @@ export const commands: readonly CommandSpec[] = [
     ],
     examples: [
       "echo '{\"n\": 6}' | catavmm boot app.cfi",
-      'catavmm boot --report report.json app.cfi',
+      'catavmm boot --mode fork -n 100 --report report.json app.cfi < request.json',
       'catavmm boot --rootfs ./alpine --timeout 500ms app.cfi',
     ],
   },
@@ -219,6 +229,21 @@ export const commands: readonly CommandSpec[] = [
     operands: { low: 0, high: 0, what: 'no operands' },
     flags: [],
     examples: ['catavmm doctor', 'catavmm doctor --json', 'catavmm doctor --quiet && echo ready'],
+  },
+  {
+    name: 'bench',
+    summary: 'measure this host, beside a C program, the native programs and gVisor',
+    usage: '[--only NAME,…] [--runs N] [--quick] [--json]',
+    operands: { low: 0, high: 0, what: 'no operands' },
+    flags: [
+      { name: 'only', value: 'NAME,…', help: 'these experiments only; docs/evaluation.md has all' },
+      { name: 'runs', value: 'N', help: 'measure everything N times (default: 20)' },
+      { name: 'quick', help: 'show that everything works, not how fast' },
+    ],
+    examples: [
+      'catavmm bench', 'catavmm bench --only exit,boots --runs 50',
+      'catavmm bench --json > bench.json',
+    ],
   },
   {
     name: 'completion',

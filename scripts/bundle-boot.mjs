@@ -1,7 +1,8 @@
 // bun scripts/bundle-boot.mjs DIRECTORY: bundles cli/boot-cli.ts into DIRECTORY/boot.cjs with
-// bytecode, without what a boot that is not traced never loads (bundle.mjs says what it is for).
+// bytecode, without what one cold boot that is not traced never loads (bundle.mjs says what it is
+// for).
 
-const left = /\/(boot\/(build|strace-hook|verify)|help|show-version)\.ts$/;
+const left = /\/(boot\/(build|strace-hook|verify)|template|boot-many|help|show-version)\.ts$/;
 
 const result = await Bun.build({
   entrypoints: ['cli/boot-cli.ts'],

@@ -2,7 +2,7 @@
 // Starts the command `catavmm` from its bundle, as fast as each runtime can:
 // Bun finds bytecode next to the bundle, Node gets V8's code cache if it fits this version (it is
 // refused, not wrong, if it does not), Deno keeps its own cache of ES modules.
-// A boot that is not traced has a bundle of its own, half the size.
+// One cold boot that is not traced has a bundle of its own, half the size.
 // The build copies this file to dist/cli/main.cjs and fills in the bundle's directory. It is
 // CommonJS, for on Node an ES module as entry costs 8 ms more.
 
@@ -10,10 +10,13 @@
 
 const directory = `${__dirname}/BUNDLE_DIRECTORY`;
 
-/** Words that boot.cjs has no code for. */
-const isFull = (word) => /^--(strace|verify|version|help)|^-[a-zA-Z]*[hV]/.test(word);
+/** Words and variables that boot.cjs has no code for. */
+const isFull = (word) => /^--(strace|verify|version|help|mode|count)|^-[a-zA-Z]*[hVcn]/.test(word);
+const variables = ['STRACE', 'STRACE_SUMMARY', 'VERIFY', 'MODE', 'COUNT'];
+const isSet = (variable) => process.env[`CATAVMM_${variable}`] !== undefined;
 const words = process.argv.slice(2);
-const name = words[0] === 'boot' && !words.some(isFull) ? 'boot.cjs' : 'catavmm.cjs';
+const isSmall = words[0] === 'boot' && !words.some(isFull) && !variables.some(isSet);
+const name = isSmall ? 'boot.cjs' : 'catavmm.cjs';
 
 function loadOnNode() {
   const { readFileSync } = require('node:fs');

@@ -2,7 +2,7 @@
 import { closeImage, openImage, type OpenImage } from './boot/image-open.ts';
 import { zygoteOptionsOf } from './boot/launch.ts';
 import { beginPhases } from './boot/phases.ts';
-import { prepareZygotes, setWaterMarks, type WaterMarks } from './boot/zygote-pool.ts';
+import { keepReady, prepareZygotes, type WaterMarks } from './boot/zygote-pool.ts';
 import { CatavmmError } from './errors.ts';
 import { LiveSandboxes } from './live-sandboxes.ts';
 import type { BootOptions } from './options.ts';
@@ -29,21 +29,23 @@ export class FuncImage {
   readonly path: string;
   readonly #image: OpenImage;
   readonly #live: LiveSandboxes = new LiveSandboxes();
+  readonly #endPool: () => void;
   #isClosed: boolean = false;
 
-  private constructor(path: string, image: OpenImage) {
+  private constructor(path: string, image: OpenImage, pool: WaterMarks) {
     this.path = path;
     this.#image = image;
+    this.#endPool = keepReady(zygoteOptionsOf(image), pool);
   }
 
   /** Opens and checks an image, and makes the first machines. @throws ImageError, HostError */
   static async open(path: string, options: FuncImageOptions = {}): Promise<FuncImage> {
     const image = openImage(path);
     const pool = options.pool ?? DEFAULT_POOL;
-    const machines = zygoteOptionsOf(image);
-    if (pool.low > 0) prepareZygotes(machines, pool.low, image.header.memory.hotFrames);
-    setWaterMarks(machines, pool);
-    return new FuncImage(path, image);
+    if (pool.low > 0) {
+      prepareZygotes(zygoteOptionsOf(image), pool.low, image.header.memory.hotFrames);
+    }
+    return new FuncImage(path, image, pool);
   }
 
   /** Boots it. @throws ImageError, HostError with one plain sentence */
@@ -65,7 +67,7 @@ export class FuncImage {
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    setWaterMarks(zygoteOptionsOf(this.#image), { low: 0, high: 0 });
+    this.#endPool();
     await this.#live.close();
     closeImage(this.#image);
   }

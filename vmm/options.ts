@@ -1,6 +1,6 @@
 // What the public verbs take and give. Shapes follow Deno.Command and Bun.spawn where they overlap.
 
-/** Where a guest's stdin comes from. */
+/** Where a guest's stdin comes from. A stream is cancelled when the guest has ended. */
 export type StdinSource =
   | 'inherit'
   | 'null'

@@ -4,7 +4,7 @@ import { QueueConsole } from './boot/console.ts';
 import { closeInstance } from './boot/instance.ts';
 import { beginPhases } from './boot/phases.ts';
 import { closeTemplate, makeTemplate, type TemplateState } from './boot/template.ts';
-import { prepareZygotes, setWaterMarks, type WaterMarks } from './boot/zygote-pool.ts';
+import { keepReady, prepareZygotes, type WaterMarks } from './boot/zygote-pool.ts';
 import { CatavmmError } from './errors.ts';
 import type { FuncImage } from './func-image.ts';
 import { LiveSandboxes } from './live-sandboxes.ts';
@@ -33,11 +33,13 @@ export class Template {
   readonly #state: TemplateState;
   readonly #image: string | null;
   readonly #live: LiveSandboxes = new LiveSandboxes();
+  readonly #endPool: () => void;
   #isClosed: boolean = false;
 
-  private constructor(state: TemplateState, image: string | null) {
+  private constructor(state: TemplateState, image: string | null, pool: WaterMarks) {
     this.#state = state;
     this.#image = image;
+    this.#endPool = keepReady(zygoteOptionsOf(state), pool);
   }
 
   /**
@@ -46,14 +48,16 @@ export class Template {
    * @throws CatavmmError, ImageError, HostError
    */
   static async from(source: FuncImage | Sandbox, options: TemplateOptions = {}): Promise<Template> {
-    const template = source instanceof Sandbox
-      ? new Template(source.capture(), source.image)
-      : new Template(captureImage(source), source.path);
-    const machines = zygoteOptionsOf(template.#state);
+    const [state, image] = source instanceof Sandbox
+      ? [source.capture(), source.image] : [captureImage(source), source.path];
     const pool = options.pool ?? DEFAULT_POOL;
-    if (pool.low > 0) prepareZygotes(machines, pool.low, READY_PAGES);
-    setWaterMarks(machines, pool);
-    return template;
+    try {
+      if (pool.low > 0) prepareZygotes(zygoteOptionsOf(state), pool.low, READY_PAGES);
+    } catch (error) {
+      closeTemplate(state);
+      throw error;
+    }
+    return new Template(state, image, pool);
   }
 
   /** Starts a sandbox that goes on where the template was made. @throws HostError */
@@ -71,7 +75,7 @@ export class Template {
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    setWaterMarks(zygoteOptionsOf(this.#state), { low: 0, high: 0 });
+    this.#endPool();
     await this.#live.close();
     closeTemplate(this.#state);
   }

@@ -19,7 +19,7 @@ const compiler = JSON.parse(
   readFileSync(new URL('../node_modules/assemblyscript/package.json', here), 'utf8'),
 ).version;
 
-export const moduleNames = ['relocate', 'layout', 'merge'];
+export const moduleNames = ['relocate', 'records', 'layout', 'merge'];
 
 // --use abort= makes abort() the instruction `unreachable`: no import, no message strings.
 const commonFlags = [

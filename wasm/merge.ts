@@ -28,6 +28,17 @@ export interface MergeTarget {
   capacity: number;
 }
 
+/** Base frames that were copied to the bank: frame fromPfn + i is now at toPfn + i. */
+export interface HotRun {
+  /** Guest page number of the first one in the base window, below 2^32. */
+  fromPfn: number;
+  /** Guest page number of its copy. */
+  toPfn: number;
+  count: number;
+  /** How many of them, from the first on, may be written. */
+  written: number;
+}
+
 /** The merge module over one memory. */
 export interface Merge {
   /** 512 entries: dst[i] = priv[i] if that is present, else base[i]. dst may be priv or base. */
@@ -40,6 +51,12 @@ export interface Merge {
    * Returns the number of tables in dst, or a negative code that fault() puts into words.
    */
   mergeTree(dst: MergeTarget, priv: TableTree, base: TableTree, tablesPfn: number): number;
+  /**
+   * Points a merged tree's private leaves at copies of their frames, and lets what is above them be
+   * written. Preconditions: as for mergeTree(), whose dst the tree is.
+   * Returns how many leaves there are, or a negative code that fault() puts into words.
+   */
+  moveHot(tree: TableTree, tablesPfn: number, run: HotRun): number;
   /**
    * Checks every entry of a tree from a file: tables in pre-order as pack() numbers them, each
    * reached once; leaves inside bank or base, US set, PS clear, RW only for bank frames; all
@@ -56,6 +73,10 @@ interface MergeExports {
     dst: number, dstFirstIndex: number, dstCapacity: number,
     priv: number, privFirstIndex: number, privCount: number,
     base: number, baseFirstIndex: number, baseCount: number, tablesPfn: number,
+  ): number;
+  moveHot(
+    tables: number, count: number, firstIndex: number, tablesPfn: number,
+    fromPfn: number, toPfn: number, frames: number, written: number,
   ): number;
   check(
     tables: number, count: number, firstIndex: number, tablesPfn: number,
@@ -96,6 +117,12 @@ export function createMerge(
       return wasm.mergeTree(
         dst.tables, dst.firstIndex, dst.capacity, priv.tables, priv.firstIndex, priv.count,
         base.tables, base.firstIndex, base.count, tablesPfn);
+    },
+    moveHot(tree, tablesPfn, { fromPfn, toPfn, count, written }) {
+      checkTree('tree', tree);
+      for (const value of [tablesPfn, fromPfn, toPfn, count, written]) checkU32('a page', value);
+      return wasm.moveHot(
+        tree.tables, tree.count, tree.firstIndex, tablesPfn, fromPfn, toPfn, count, written);
     },
     check(tree, tablesPfn, frames) {
       checkTree('tree', tree);

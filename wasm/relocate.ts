@@ -1,5 +1,5 @@
 // relocate: absolute addresses into a run of saved records, and the check that precedes a first
-// boot. Runs assembly/relocate.ts on the caller's memory.
+// boot. Runs assembly/relocate.ts and records.ts on the caller's memory.
 //
 //   object record   u16 kind | u16 flags = 0 | u32 bytes (multiple of 8) | fixed fields | tail
 //   relation        u32 source (offset of a reference field) | u32 target (offset of a record)
@@ -23,6 +23,7 @@
 //                   `back` of the target is null
 //     chain         u16 offset, u16 offset: following either field ends, and one of them is null
 
+import { recordsWasm } from './generated/records.ts';
 import { relocateWasm } from './generated/relocate.ts';
 import { checkRange, checkU32, compileLazily, instantiate } from './instance.ts';
 import type { Fault } from './instance.ts';
@@ -106,6 +107,9 @@ export function describeObjectFault(code: number, at: number): Fault | null {
 interface RelocateExports {
   relocate(objects: number, bytes: number, relations: number, count: number, bias: number): number;
   unrelocate(objects: number, bytes: number, relations: number, count: number): number;
+}
+
+interface RecordsExports {
   validate(
     objects: number, bytes: number, relations: number, count: number, schema: number,
     scratch: number,
@@ -120,10 +124,12 @@ interface RelocateExports {
 }
 
 const compileRelocate: () => WebAssembly.Module = compileLazily(relocateWasm);
+const compileRecords: () => WebAssembly.Module = compileLazily(recordsWasm);
 
 /**
  * Binds the module to a memory, which it does not write to until told to.
  * @param module another build of the module, for tests
+ * @param recordsModule another build of the checks' module, which is compiled when it is needed
  * @throws RangeError, from each method, when a piece does not lie inside the memory
  * @example
  * const memory = new WebAssembly.Memory({ initial: 16 });
@@ -133,9 +139,14 @@ const compileRelocate: () => WebAssembly.Module = compileLazily(relocateWasm);
  * relocate.relocate(0x10000, 32, 0x20000, 1, 0x10000); // 1; the field at 0x10008 is 0x10010
  */
 export function createRelocate(
-  memory: WebAssembly.Memory, module: WebAssembly.Module = compileRelocate(),
+  memory: WebAssembly.Memory,
+  module: WebAssembly.Module = compileRelocate(),
+  recordsModule?: WebAssembly.Module,
 ): Relocate {
   const wasm = instantiate<RelocateExports>(module, memory);
+  let records: RecordsExports | undefined;
+  const checks = (): RecordsExports =>
+    (records ??= instantiate<RecordsExports>(recordsModule ?? compileRecords(), memory));
 
   function checkPieces(objects: number, bytes: number, relations: number, count: number): void {
     checkRange(memory, 'objects', objects, bytes);
@@ -154,20 +165,20 @@ export function createRelocate(
     validate(objects, objectsBytes, relations, relationCount, schema, scratch) {
       checkPieces(objects, objectsBytes, relations, relationCount);
       checkRange(memory, 'schema', schema, 4);
-      checkRange(memory, 'scratch', scratch, wasm.scratchBytes(objectsBytes) >>> 0);
-      const code = wasm.validate(
+      checkRange(memory, 'scratch', scratch, checks().scratchBytes(objectsBytes) >>> 0);
+      const code = checks().validate(
         objects, objectsBytes, relations, relationCount, schema, scratch);
-      return describeObjectFault(code, wasm.readFaultAt() >>> 0);
+      return describeObjectFault(code, checks().readFaultAt() >>> 0);
     },
-    scratchBytes: (objectsBytes) => wasm.scratchBytes(objectsBytes) >>> 0,
+    scratchBytes: (objectsBytes) => checks().scratchBytes(objectsBytes) >>> 0,
     checkRules(objects, objectsBytes, relations, relationCount, rules, scratch) {
       checkPieces(objects, objectsBytes, relations, relationCount);
       checkRange(memory, 'rules', rules, 4);
-      checkRange(memory, 'scratch', scratch, wasm.rulesScratchBytes(objectsBytes) >>> 0);
-      return wasm.checkRules(objects, objectsBytes, relations, relationCount, rules, scratch);
+      checkRange(memory, 'scratch', scratch, checks().rulesScratchBytes(objectsBytes) >>> 0);
+      return checks().checkRules(objects, objectsBytes, relations, relationCount, rules, scratch);
     },
-    rulesScratchBytes: (objectsBytes) => wasm.rulesScratchBytes(objectsBytes) >>> 0,
-    ruleFault: (code) => describeObjectFault(code, wasm.readFaultAt() >>> 0) ??
+    rulesScratchBytes: (objectsBytes) => checks().rulesScratchBytes(objectsBytes) >>> 0,
+    ruleFault: (code) => describeObjectFault(code, checks().readFaultAt() >>> 0) ??
       { code, at: 0, sentence: 'no fault' },
   };
 }

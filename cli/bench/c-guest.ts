@@ -1,20 +1,27 @@
-// The C program that does what vmm/machine does (c/exit-round-trip.c): built with the host's
-// compiler, kept running, and asked for one round after another.
+// C programs that are measured against: built with the host's compiler, kept running, and asked for
+// one round after another. The one that does what vmm/machine does is c/exit-round-trip.c.
 import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
 import { projectFile } from './places.ts';
 
 const SOURCE = 'cli/bench/c/exit-round-trip.c';
 const COMPILERS: readonly string[] = ['gcc', 'cc', 'clang'];
 
-/** Builds the program in `directory`; the reason when that cannot be done. */
+/** Builds the machine's counterpart in `directory`; the reason when that cannot be done. */
 export function buildCGuest(directory: string): { file: string } | string {
-  const source = projectFile(SOURCE);
-  if (source === undefined) return `${SOURCE} is only in the repository`;
-  const file = join(directory, 'exit-round-trip');
+  return buildCFile(SOURCE, directory, []);
+}
+
+/** Builds a C file of the project in `directory`; the reason when that cannot be done. */
+export function buildCFile(
+  path: string, directory: string, flags: readonly string[],
+): { file: string } | string {
+  const source = projectFile(path);
+  if (source === undefined) return `${path} is only in the repository`;
+  const file = join(directory, basename(path, '.c'));
   for (const compiler of COMPILERS) {
-    const { status, error, stderr } = spawnSync(compiler, ['-O2', '-o', file, source], {
+    const { status, error, stderr } = spawnSync(compiler, ['-O2', ...flags, '-o', file, source], {
       encoding: 'utf8', timeout: 60_000,
     });
     if (error !== undefined) continue;
@@ -30,14 +37,14 @@ export class CGuest {
   readonly #lines: Interface;
   #complaint: string = '';
 
-  constructor(file: string) {
-    this.#child = spawn(file, [], { stdio: 'pipe' });
+  constructor(file: string, args: readonly string[] = []) {
+    this.#child = spawn(file, args, { stdio: 'pipe' });
     this.#child.stderr.on('data', (data: Buffer) => { this.#complaint += data.toString(); });
     this.#child.stdin.on('error', () => {});
     this.#lines = createInterface({ input: this.#child.stdout });
   }
 
-  /** Microseconds that `count` round trips took. @throws Error when the program has ended */
+  /** Microseconds that `count` rounds took. @throws Error when the program has ended */
   measure(count: number): Promise<number> {
     return new Promise((resolve, reject) => {
       const finish = (): void => {

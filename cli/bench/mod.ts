@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { bootsExperiment } from './boots.ts';
 import { exitExperiment } from './exit.ts';
 import {
   currentLoad, describeMachine, type MachineInfo, OTHERS_PERCENT_HIGH, type Sharing, watchSharing,
@@ -12,7 +13,7 @@ import { timelineExperiment } from './timeline.ts';
 import { wasmExperiment } from './wasm.ts';
 
 export const experiments: readonly Experiment[] =
-  [exitExperiment, wasmExperiment, timelineExperiment, processExperiment];
+  [exitExperiment, wasmExperiment, timelineExperiment, processExperiment, bootsExperiment];
 
 export interface BenchOptions {
   /** Names of experiments; all unless given. */

@@ -16,7 +16,9 @@ import {
   type Collected, type Contender, pairs, type Sample, takeTurns, valuesOf,
 } from './harness.ts';
 import { commandOn, findCommandFile, findRuntime, type Runtime } from './places.ts';
-import { ENVIRONMENT, listPrograms, type Program, PYTHON_NAME } from './programs.ts';
+import {
+  ENVIRONMENT, LEAVING_NAME, listPrograms, type Program, PYTHON_NAME,
+} from './programs.ts';
 import {
   type BenchContext, type Claim, type Experiment, type ExperimentResult, makeClaim, makeRow,
   type Row,
@@ -134,15 +136,16 @@ function missing({ runtimes }: Setting, { runtime, form }: Way): string {
   return form === 'built' ? 'not built: npm run build' : 'the source is only in the repository';
 }
 
-function claimsOf(rows: readonly Row[]): Claim[] {
+/** The claims about one way for the Python service to end. */
+function claimsOf(rows: readonly Row[], program: string): Claim[] {
   const find = (name: string): Row | undefined =>
-    rows.find((row) => row.group === PYTHON_NAME && row.name === name);
+    rows.find((row) => row.group === program && row.name === name);
   return RUNTIMES.flatMap((runtime) => {
     const name = bootName({ runtime, form: 'built' });
     return [
-      makeClaim(`on ${runtime}, boot takes at most 15 ms more than an empty program`, 'at most',
-        EXTRA_LIMIT_US, find(`${name} - empty`)),
-      makeClaim(`on ${runtime}, boot is at least 3 times as fast as runsc`, 'at least',
+      makeClaim(`${program}: on ${runtime}, boot takes at most 15 ms more than an empty program`,
+        'at most', EXTRA_LIMIT_US, find(`${name} - empty`)),
+      makeClaim(`${program}: on ${runtime}, boot is at least 3 times as fast as runsc`, 'at least',
         RUNSC_RATIO_LOW, find(`runsc / ${name}`)),
     ];
   });
@@ -182,7 +185,7 @@ async function run(context: BenchContext): Promise<ExperimentResult> {
     const collected = await takeTurns(listContenders(setting), context, `process, ${program.name}`);
     rows.push(...rowsOf(setting, collected));
   }
-  return { rows, claims: claimsOf(rows) };
+  return { rows, claims: [LEAVING_NAME, PYTHON_NAME].flatMap((name) => claimsOf(rows, name)) };
 }
 
 export const processExperiment: Experiment = {

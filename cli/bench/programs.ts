@@ -20,8 +20,10 @@ export const ENVIRONMENT: Readonly<Record<string, string>> = {
   HOME: '/root',
 };
 export const HELLO_NAME = 'hello (static C)';
-/** The program that the claims are about. */
+/** The program that the claims are about, as it ends by itself. */
 export const PYTHON_NAME = 'python3';
+/** The same, leaving with os._exit() when it has answered. */
+export const LEAVING_NAME = 'python3, os._exit';
 const INPUT = 'Ada\n';
 /** The system's own Python: one that a version manager provides starts through a shell script. */
 const PYTHON = '/usr/bin/python3';
@@ -57,6 +59,10 @@ def answer(line):
 
 print(answer(sys.stdin.readline()), flush=True)
 `;
+/** What services end with that do not wait until Python has taken everything apart. */
+const LEAVE = `import os
+os._exit(0)
+`;
 
 function runNatively(command: readonly string[]): string {
   const [program = '', ...rest] = command;
@@ -74,23 +80,25 @@ function findHello(): Program | string {
   return makeProgram(HELLO_NAME, [file]);
 }
 
-/** The Python service, written to `directory`. */
-function findPython(directory: string): Program | string {
+/** A Python service, written to `directory`. */
+function findPython(directory: string, name: string, source: string): Program | string {
   if (!existsSync(PYTHON)) return `${PYTHON} is missing: apt-get install python3`;
-  const file = join(directory, 'service.py');
-  writeFileSync(file, SERVICE);
-  return makeProgram(PYTHON_NAME, [PYTHON, file]);
+  const file = join(directory, `${name.replace(/\W+/g, '-')}.py`);
+  writeFileSync(file, source);
+  return makeProgram(name, [PYTHON, file]);
 }
 
 /** The programs to measure, each as it is or as the reason why it cannot be had. */
 export function listPrograms(directory: string): { name: string; program: Program | string }[] {
   return [
     { name: HELLO_NAME, program: findHello() },
-    { name: PYTHON_NAME, program: findPython(directory) },
+    { name: PYTHON_NAME, program: findPython(directory, PYTHON_NAME, SERVICE) },
+    { name: LEAVING_NAME, program: findPython(directory, LEAVING_NAME, SERVICE + LEAVE) },
   ];
 }
 
-function makeProgram(name: string, command: string[]): Program | string {
+/** A program with what it prints natively, or why it cannot be had. */
+export function makeProgram(name: string, command: string[]): Program | string {
   try {
     return { name, command, input: INPUT, expected: runNatively(command) };
   } catch (error) {

@@ -5,10 +5,17 @@ import process from 'node:process';
 import { Sandbox } from '../../vmm/sandbox.ts';
 import type { Command } from '../context.ts';
 import { noteEvent, superviseGuest } from '../guest.ts';
-import { parseLimits, parseRootfs } from '../program.ts';
+import { parseBootCount, parseLimits, parseRootfs } from '../program.ts';
 import { makeTracing } from '../strace.ts';
 
-export const command: Command = async ({ args, output }) => {
+export const command: Command = async (context) => {
+  const { args, output } = context;
+  const mode = args.text('mode') ?? 'cold';
+  const count = parseBootCount(args);
+  if (mode !== 'cold' || count > 1) {
+    const { bootMany } = await import('../boot-many.ts');
+    return await bootMany(context, mode as 'cold' | 'warm' | 'fork', count);
+  }
   const rootfs = parseRootfs(args, process.cwd());
   const tracing = makeTracing(
     { lines: args.has('strace'), summary: args.has('strace-summary') }, output);

@@ -34,11 +34,11 @@ export const command: Command = ({ args, output }) => {
     output.printJson(named);
     return 0;
   }
-  const rows = calls.map(({ nr, name, family, support, errno, note }) => {
+  const rows = calls.map(({ nr, name, family, support, errno, note, template }) => {
     const answer = errno === 0 ? note : `${errnoName(errno)} ${note}`;
-    return [String(nr), name, family, support, answer];
+    return [String(nr), name, family, support, template, answer];
   });
-  const head = ['nr', 'name', 'family', 'support', 'note'];
+  const head = ['nr', 'name', 'family', 'support', 'template', 'note'];
   const [title = '', ...body] = formatTable([head, ...rows], [0]).split('\n');
   output.print(output.paint('bold', title));
   calls.forEach(({ support }, index) => {

@@ -184,7 +184,7 @@ testKvm('process is measured, and what is missing says how to get it', async () 
   assertMeasured(find(experiment, group, `boot on ${name} - empty`));
   const runsc = find(experiment, group, 'runsc');
   if (runsc.runs === 0) assert.ok(runsc.note !== '');
-  assert.is(experiment.claims.length, 6);
+  assert.is(experiment.claims.length, 12);
 }, slow);
 
 test.run();

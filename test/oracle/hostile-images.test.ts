@@ -127,6 +127,7 @@ const lies: readonly (readonly [what: string, change: (h: Record<string, CborVal
   ['a missing key', (h) => { delete h['clock']; }],
   ['an unknown key', (h) => { h['more'] = 1; }],
   ['text for a number', (h) => { h['kernelAbi'] = 'one'; }],
+  ['a rootfs that is not there', (h) => { object(h, 'rootfs')['path'] = '/no\n\u001b'; }],
   ['a parent that is not there', (h) => { h['parent'] = new Uint8Array(32); }],
   ['overlapping sections', (h) => { section(h, 1)['offset'] = section(h, 0)['offset'] ?? 0; }],
   ['a section outside', (h) => { section(h, 4)['offset'] = 2 ** 40; }],

@@ -8,6 +8,7 @@ import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { layoutWasm } from '../../wasm/generated/layout.ts';
 import { mergeWasm } from '../../wasm/generated/merge.ts';
+import { recordsWasm } from '../../wasm/generated/records.ts';
 import { relocateWasm } from '../../wasm/generated/relocate.ts';
 import { decodeBase64 } from '../../wasm/instance.ts';
 import { assert, suite } from '../harness.ts';
@@ -15,7 +16,7 @@ import { buildPath, findRoot, loadBuild } from './helpers.ts';
 
 const test = suite('wasm/build');
 const generated: Record<string, string> = {
-  relocate: relocateWasm, layout: layoutWasm, merge: mergeWasm,
+  relocate: relocateWasm, records: recordsWasm, layout: layoutWasm, merge: mergeWasm,
 };
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 

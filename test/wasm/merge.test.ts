@@ -318,4 +318,63 @@ test('all builds agree on random trees, good and damaged', () => {
   assert.ok(refused > 40 && refused < 160, `${refused} of 200 refused`);
 });
 
+for (const [name, create] of Object.entries(variants)) {
+  test(`moveHot() points private leaves at copies and leaves shared ones alone (${name})`, () => {
+    const memory = makeMemory(memoryBytes);
+    const tree = makeTree(memory, dstAt, dst.firstIndex, [
+      { vpn: 3, entry: base(10, NX | A) }, { vpn: 4, entry: base(11) },
+      { vpn: 5, entry: base(12, SHARED) }, { vpn: 2 ** 30, entry: base(13) },
+      { vpn: 2 ** 30 + 1, entry: base(9) }, { vpn: 2 ** 30 + 2, entry: bank(7) },
+    ]);
+    const run = {
+      fromPfn: frames.basePfn + 10, toPfn: frames.bankPfn + 1, count: 3, written: 1,
+    };
+    assert.is(create(memory).moveHot(tree, tablesPfn, run), 2);
+    assert.equal([...readDst(memory)], byPage([
+      { vpn: 3, entry: leafEntry(frames.bankPfn + 1, P | US | A | RW | D | NX) },
+      { vpn: 4, entry: leafEntry(frames.bankPfn + 2, P | US | A) },
+      { vpn: 5, entry: base(12, SHARED) }, { vpn: 2 ** 30, entry: base(13) },
+      { vpn: 2 ** 30 + 1, entry: base(9) }, { vpn: 2 ** 30 + 2, entry: bank(7) },
+    ]));
+  });
+
+  test(`moveHot() ends at a tree that is none (${name})`, () => {
+    const memory = makeMemory(memoryBytes);
+    const tree = makeTree(memory, dstAt, dst.firstIndex, [{ vpn: 3, entry: base(10) }]);
+    putEntry(memory, dstAt, entryAt(memory, dstAt) + (100n << 12n));
+    const run = { fromPfn: frames.basePfn, toPfn: frames.bankPfn, count: 20, written: 20 };
+    const merge = create(memory);
+    const code = merge.moveHot(tree, tablesPfn, run);
+    assert.ok(code < 0);
+    assert.is(merge.fault(code).code, code);
+  });
+}
+
+test('moveHot() does the same in all builds on random trees', () => {
+  const random = seededRandom(77);
+  for (let round = 0; round < 40; round++) {
+    const memory = makeMemory(memoryBytes);
+    const leaves = new Map<number, bigint>();
+    for (let i = 0; i < 60; i++) {
+      const flags = [0n, NX, A, SHARED, SHARED | NX][random.int(0, 4)] as bigint;
+      leaves.set(random.int(0, 2 ** 20 - 1), base(random.int(0, 499), flags));
+    }
+    const list = [...leaves].map(([vpn, entry]) => ({ vpn, entry }));
+    const tree = makeTree(memory, dstAt, dst.firstIndex, list);
+    const count = random.int(0, 299);
+    const run = {
+      fromPfn: frames.basePfn + random.int(0, 199), toPfn: frames.bankPfn + 1,
+      count, written: random.int(0, count),
+    };
+    const results = Object.values(variants).map((create) => {
+      const copy = copyMemory(memory);
+      return { code: create(copy).moveHot(tree, tablesPfn, run), bytes: new Uint8Array(copy.buffer) };
+    });
+    for (const { code, bytes } of results) {
+      assert.is(code, results[0]?.code);
+      assertSame(bytes, results[0]?.bytes as Uint8Array, `round ${round}`);
+    }
+  }
+});
+
 test.run();

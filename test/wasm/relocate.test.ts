@@ -9,11 +9,12 @@ import { assertSame, compileDebug, copyMemory, makeMemory } from './helpers.ts';
 
 const test = suite('wasm/relocate');
 const debugModule = await compileDebug('relocate');
+const debugRecords = await compileDebug('records');
 
 type Create = (memory: WebAssembly.Memory) => Relocate;
 const variants: Record<string, Create> = {
   release: (memory) => createRelocate(memory),
-  debug: (memory) => createRelocate(memory, debugModule),
+  debug: (memory) => createRelocate(memory, debugModule, debugRecords),
   reference: createReferenceRelocate,
 };
 

@@ -9,10 +9,11 @@ import { assertSame, compileDebug, copyMemory, makeMemory } from './helpers.ts';
 
 const test = suite('wasm/rules');
 const debugModule = await compileDebug('relocate');
+const debugRecords = await compileDebug('records');
 
 const variants: Record<string, (memory: WebAssembly.Memory) => Relocate> = {
   release: (memory) => createRelocate(memory),
-  debug: (memory) => createRelocate(memory, debugModule),
+  debug: (memory) => createRelocate(memory, debugModule, debugRecords),
   reference: createReferenceRelocate,
 };
 

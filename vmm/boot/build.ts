@@ -22,6 +22,7 @@ import { beginPhases, type Phases } from './phases.ts';
 import { type LayersBelow, layersOf, NOTHING_BELOW } from './same-frames.ts';
 import { profileImage } from './profile.ts';
 import { parseMemory } from '../memory-size.ts';
+import { hasDeniedCall, requireTemplatable } from './template-rules.ts';
 import { processOf } from '../kernel/kernel.ts';
 import { writeFd } from '../host/stdio.ts';
 
@@ -98,14 +99,16 @@ async function runToEntry(
   options: BuildOptions,
   watch: EntryWatch,
 ): Promise<void> {
-  instance.runner.hooks.shouldStop = watch.reached;
+  const { k } = instance;
+  instance.runner.hooks.shouldStop = () => hasDeniedCall(k) || watch.reached();
   const end = await drive(instance, {
     deadlineNs: monotonicNs() + (options.timeoutMs ?? DEFAULT_TIMEOUT_MS) * 1e6,
     isAborted: () => options.signal?.aborted === true,
   });
+  requireTemplatable(k);
   if (end === 'stopped') return;
   if (end === 'aborted') throw options.signal?.reason;
-  const { exitCode, exitSignal } = processOf(instance.k);
+  const { exitCode, exitSignal } = processOf(k);
   const why = end === 'timeout'
     ? 'did not reach its func-entry point in time'
     : exitSignal !== 0
@@ -160,8 +163,9 @@ async function reorder(
     writeImage(trial, checkpoint, saved.description, saved.io);
     const profile = await profileImage(trial, trainingOf(options)[0]);
     const { frameOrder, baseFrames } = saved.checkpoint;
-    const combined = (frames: number[]): number[] =>
-      frames.flatMap((frame) => frameOrder[frame - baseFrames] ?? []);
+    const { bankFrames } = instance.k.ports.frames;
+    const combined = (frames: number[]): number[] => frames.map((frame) =>
+      frame < baseFrames ? bankFrames + frame : frameOrder[frame - baseFrames] as number);
     checkpoint = takeCheckpoint(instance.k, {
       written: combined(profile.written),
       read: combined(profile.read),

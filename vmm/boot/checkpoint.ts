@@ -83,8 +83,7 @@ export function takeCheckpoint(
   try {
     markFrames(work);
     dropZeroFrames(work);
-    nameSameFrames(work, below);
-    const counts = numberFrames(work, hot);
+    const counts = numberFrames(work, hot, below);
     const tables = packTables(work, counts.hot);
     const saved = saveObjects(k.root);
     const objects = rewriteObjects(work, saved);
@@ -202,14 +201,15 @@ function dropZeroFrames(work: Work): void {
   }
 }
 
-/** Private pages that are as they were keep their old frame. */
+/** Private pages that are as they were in the layers below share a frame with those. */
 function nameSameFrames(work: Work, below: LayersBelow): void {
   const { k, mm, window, marks, map } = work;
+  const base = (map.address >> 2) + window.bankFrames;
   visitSameFrames(k.ports.frames, window, mm.rootTable, below, (bankFrame, baseFrame) => {
     const mark = u8[marks.address + bankFrame] as number;
     if ((mark & (markShared | MARK_CACHED)) !== 0) return;
     const at = (map.address >> 2) + bankFrame;
-    if (u32[at] === notNumbered) u32[at] = baseFrame;
+    if (u32[at] === notNumbered) u32[at] = u32[base + baseFrame] as number;
   });
 }
 
@@ -217,6 +217,7 @@ function nameSameFrames(work: Work, below: LayersBelow): void {
 function numberFrames(
   work: Work,
   hot: HotFrames,
+  below: LayersBelow,
 ): { own: number; hot: number; written: number } {
   const { layout, window, mm, marks, map, firstOwn } = work;
   // Frames of layers below keep their places.
@@ -224,19 +225,27 @@ function numberFrames(
   for (let index = 0; index < firstOwn; index++) u32[base + index] = index;
   const written = numberListed(work, hot.written, firstOwn);
   const hotEnd = numberListed(work, hot.read, written);
+  nameSameFrames(work, below);
   let next = hotEnd;
   next = must(work, layout.number(window, mm.rootTable, marks.address, map.address, next, 0, 0));
   next = must(work, layout.numberRest(work.frames, marks.address, map.address, next));
   return { own: next - firstOwn, hot: hotEnd - firstOwn, written: written - firstOwn };
 }
 
-/** Numbers the listed frames that are live and not numbered yet; returns the next number. */
+/**
+ * Numbers the listed frames that are live and not numbered yet; returns the next number. Frames of
+ * layers below are saved again: each boot copies them anyway, and finds them in one run with the
+ * others.
+ */
 function numberListed(work: Work, combined: readonly number[], first: number): number {
+  const { marks, map, firstOwn, window: { bankFrames } } = work;
   let next = first;
   for (const index of combined) {
-    if (index >= work.frames || u8[work.marks.address + index] === 0) continue;
-    const at = (work.map.address >> 2) + index;
-    if (u32[at] === notNumbered) u32[at] = next++;
+    const isBelow = index >= bankFrames && index < bankFrames + firstOwn;
+    if (index >= work.frames || (!isBelow && u8[marks.address + index] === 0)) continue;
+    const at = (map.address >> 2) + index;
+    const known = u32[at] as number;
+    if (known === notNumbered || known < firstOwn) u32[at] = next++;
   }
   return next;
 }

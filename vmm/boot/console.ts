@@ -27,6 +27,8 @@ export interface WaitableConsole extends ConsolePort {
 
 /** Longest single wait in poll(2): signals and aborts are looked at in between. */
 const POLL_STEP_MS = 50;
+/** Timers take no more; what is longer is waited for in several turns. */
+const TIMER_MS_MAX = 0x7fff_ffff;
 
 /** stdin, stdout and stderr of this process. */
 export class HostConsole implements WaitableConsole {
@@ -85,9 +87,11 @@ export class QueueConsole implements WaitableConsole {
   /** Takes what the guest writes; returns false when it wants no more for now. */
   #sink: (stream: 1 | 2, data: Uint8Array) => boolean;
   #input: Uint8Array[] = [];
+  #queuedBytes: number = 0;
   #ended: boolean = false;
   #full: boolean[] = [false, false, false];
   #wake: (() => void) | null = null;
+  #onRead: (() => void) | null = null;
 
   constructor(sink: (stream: 1 | 2, data: Uint8Array) => boolean) {
     this.#sink = sink;
@@ -95,12 +99,20 @@ export class QueueConsole implements WaitableConsole {
 
   /** Bytes that the guest has not read yet. */
   get queuedBytes(): number {
-    return this.#input.reduce((sum, part) => sum + part.length, 0);
+    return this.#queuedBytes;
+  }
+
+  /** Resolves when the guest has left at most `bytes` unread. One caller at a time. */
+  async drained(bytes: number): Promise<void> {
+    while (this.#queuedBytes > bytes) {
+      await new Promise<void>((resolve) => { this.#onRead = resolve; });
+    }
   }
 
   /** Appends to the guest's stdin. */
   push(data: Uint8Array): void {
     if (data.length > 0) this.#input.push(data);
+    this.#queuedBytes += data.length;
     this.#notify();
   }
 
@@ -128,6 +140,10 @@ export class QueueConsole implements WaitableConsole {
     target.set(first.subarray(0, count));
     if (count === first.length) this.#input.shift();
     else this.#input[0] = first.subarray(count);
+    this.#queuedBytes -= count;
+    const onRead = this.#onRead;
+    this.#onRead = null;
+    onRead?.();
     return count;
   }
 
@@ -154,8 +170,8 @@ export class QueueConsole implements WaitableConsole {
   wait(what: WaitFor): Promise<void> {
     if (what.stdin && this.readable()) return Promise.resolve();
     return new Promise((resolve) => {
-      const finite = Number.isFinite(what.timeoutMs);
-      const timer = finite ? setTimeout(() => this.#notify(), what.timeoutMs) : null;
+      const timer = Number.isFinite(what.timeoutMs)
+        ? setTimeout(() => this.#notify(), Math.min(what.timeoutMs, TIMER_MS_MAX)) : null;
       this.#wake = () => {
         if (timer !== null) clearTimeout(timer);
         resolve();

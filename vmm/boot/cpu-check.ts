@@ -1,10 +1,13 @@
 // CPU features: what an image's program could see when it was built, and whether this host has it
 // all.
+import * as fs from 'node:fs';
 import type { CfiCpu, CfiCpuFeature } from '../../formats/cfi/header.ts';
 import { readGuestCpuid } from '../machine/cpuid-probe.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { CpuBaseline, CpuidLeaf } from '../machine/cpu-baseline.ts';
+import { VERSION } from '../version.ts';
 import { ImageError } from './image-error.ts';
+import { readEntry, writeEntry } from './private-store.ts';
 
 /** Leaves (and registers) whose bits name instructions that a program may have chosen to use. */
 const FEATURE_LEAVES: readonly { leaf: number; subleaf: number; mask: CpuidMask }[] = [
@@ -33,13 +36,48 @@ const seen: Map<CpuBaseline, CfiCpuFeature[]> = new Map();
 export function visibleFeatures(baseline: CpuBaseline, probe: Machine): CfiCpuFeature[] {
   let features = seen.get(baseline);
   if (features === undefined) {
-    const leaves = readGuestCpuid(probe, FEATURE_LEAVES);
-    features = leaves.map((leaf, index) => maskLeaf(leaf, FEATURE_LEAVES[index]?.mask ?? NOTHING));
+    features = recallFeatures(baseline) ?? askGuest(baseline, probe);
     seen.set(baseline, features);
   }
   return features;
 }
 
+function askGuest(baseline: CpuBaseline, probe: Machine): CfiCpuFeature[] {
+  const leaves = readGuestCpuid(probe, FEATURE_LEAVES);
+  const features = leaves.map(
+    (leaf, index) => maskLeaf(leaf, FEATURE_LEAVES[index]?.mask ?? NOTHING));
+  const name = storeName(baseline);
+  if (name !== null) writeEntry(SHELF, name, JSON.stringify(features));
+  return features;
+}
+
+/** A CPU keeps its features while its host is up. Null where the host does not say since when. */
+function storeName(baseline: CpuBaseline): string | null {
+  try {
+    const bootId = fs.readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+    return `${bootId}-${baseline}-${VERSION}`;
+  } catch {
+    return null;
+  }
+}
+
+/** What an earlier process of this user found on this host since it started. */
+function recallFeatures(baseline: CpuBaseline): CfiCpuFeature[] | null {
+  const name = storeName(baseline);
+  const text = name === null ? null : readEntry(SHELF, name);
+  if (text === null) return null;
+  try {
+    const found = JSON.parse(text) as CfiCpuFeature[];
+    const isWhole = FEATURE_LEAVES.every(({ leaf, subleaf }, index) =>
+      found[index]?.leaf === leaf && found[index]?.subleaf === subleaf &&
+      REGISTERS.every((register) => Number.isInteger(found[index]?.[register])));
+    return isWhole ? found : null;
+  } catch {
+    return null;
+  }
+}
+
+const SHELF = 'cpu';
 const NOTHING: CpuidMask = { eax: 0, ebx: 0, ecx: 0, edx: 0 };
 
 function maskLeaf(leaf: CpuidLeaf, mask: CpuidMask): CfiCpuFeature {

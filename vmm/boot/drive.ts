@@ -1,5 +1,8 @@
 // Drives a runner until the sandbox ends: enters the guest in bounded bursts, waits for the console
 // and for timers while all threads are blocked, and lets the event loop run in between.
+//
+// Many sandboxes live in one thread. Those that wait are promises: they cost no thread and no CPU.
+// Those that run take turns of the event loop, shorter ones when there are several.
 import { consoleReadable, consoleWritable } from '../kernel/ipc/console.ts';
 import { nowNs } from '../kernel/time/clock.ts';
 import { nextDeadlineNs, runTimers } from '../kernel/time/timers.ts';
@@ -19,8 +22,11 @@ export interface DriveOptions {
 
 /** Length of a time slice: how long a thread may run while others wait. */
 const SLICE_MS = 4;
-/** Longest stretch without giving the event loop a turn. */
+/** Longest stretch without giving the event loop a turn; one slice when others want to run. */
 const BURST_MS = 16;
+
+/** Sandboxes of this thread that are in the middle of something. */
+let busy = 0;
 
 /** Runs until the process exits, a hook stops it, the deadline passes or it is aborted. */
 export async function drive(instance: Instance, options: DriveOptions): Promise<DriveEnd> {
@@ -31,14 +37,16 @@ export async function drive(instance: Instance, options: DriveOptions): Promise<
     if (start >= options.deadlineNs) return 'timeout';
     pollConsole(instance);
     setSliceInterval(SLICE_MS);
-    const state = runner.run(start + BURST_MS * 1e6);
+    const state = runner.run(start + (busy > 0 ? SLICE_MS : BURST_MS) * 1e6);
     if (state === 'exited' || state === 'stopped') {
       setSliceInterval(0);
       return state;
     }
     if (state === 'budget') {
       setSliceInterval(0);
+      busy++;
       await new Promise((resolve) => { setImmediate(resolve); });
+      busy--;
       continue;
     }
     const waiting = waitForHost(instance, options);

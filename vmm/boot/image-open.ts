@@ -11,6 +11,7 @@ import {
 import { schemaWords } from '../kernel/state/save.ts';
 import { ARENA_BYTES } from '../kernel/make-kernel.ts';
 import { KERNEL_ABI } from '../kernel/state/kinds.ts';
+import { kinds } from '../kernel/state/record.ts';
 import { giveRegion, memory, type Region, takeRegion, u8 } from '../kernel/state/memory.ts';
 import {
   BANK_GPA, BASE_GPA, FIRST_GUEST_TABLE, TABLES_GPA, tableWindowBytes,
@@ -22,9 +23,11 @@ import { ImageError } from './image-error.ts';
 import { findParent, PARENTS_MAX, tooManyParents } from './image-parent.ts';
 import { checkRecords, type Piece } from './image-records.ts';
 import { dropIoCaches } from './io-cache.ts';
-import { adoptWriteSet, dropWriteSet } from './write-sets.ts';
+import { dropWriteSet } from './write-sets.ts';
 import { sha256 } from './sha256.ts';
-import { closeLayers, duplicateLayers, type FrameLayer, type Snapshot } from './snapshot.ts';
+import {
+  closeLayers, duplicateLayers, type FrameLayer, type HotFrames, type Snapshot,
+} from './snapshot.ts';
 import { BASE_BYTES_MAX } from './zygote.ts';
 
 /** First read of a file: covers prologue and header of nearly every image. */
@@ -59,7 +62,6 @@ export function openImage(path: string): OpenImage {
     closeImage(known);
   }
   const image = load(path, true);
-  adoptWriteSet(image);
   open.set(path, image);
   return image;
 }
@@ -172,12 +174,14 @@ function checkMemory(header: CfiHeader): void {
 
 let name: string | null = null;
 
-/** A short name of the record schema (FNV-1a), without loading a digest. */
+/** A short name of the record kinds: enough to tell this catavmm's from another's. */
 function schemaName(): string {
   if (name === null) {
-    let hash = 0x811c_9dc5;
-    for (const word of schemaWords()) hash = Math.imul(hash ^ word, 0x0100_0193) >>> 0;
-    name = hash.toString(16);
+    let hash = KERNEL_ABI;
+    for (const kind of kinds) {
+      hash = Math.imul(hash ^ (kind?.fixedBytes ?? 0), 0x0100_0193) + (kind?.fields.length ?? 0);
+    }
+    name = (hash >>> 0).toString(16);
   }
   return name;
 }
@@ -203,9 +207,7 @@ type Opened = Pick<OpenImage, 'path' | 'fd' | 'digest' | 'header' | 'frames' | '
 /** Brings the small sections into the state memory. Keeps nothing but `opened.fd` if it cannot. */
 function finish(opened: Opened, parents: readonly FrameLayer[]): OpenImage {
   const { fd, header, frames } = opened;
-  const { frames: count, hotFrames, writeFrames } = header.memory;
-  const own = { fd, offset: frames.offset, frames: count, hotFrames, writeFrames };
-  const layers = [...parents, own];
+  const layers = [...parents, { fd, offset: frames.offset, frames: header.memory.frames }];
   let region: Region | null = null;
   try {
     region = takeState(frames.offset);
@@ -237,6 +239,7 @@ function describe(opened: Opened, region: Region, layers: readonly FrameLayer[])
     ...opened, region, layers, baseFrames,
     base: { path: opened.path, digest: opened.digest, frames: baseFrames },
     program: header.program,
+    hot: hotFramesOf(header),
     root: header.objects.root,
     cpu: header.cpu,
     limitBytes: header.memory.limitBytes,
@@ -246,6 +249,15 @@ function describe(opened: Opened, region: Region, layers: readonly FrameLayer[])
     tables: piece('tables'),
     io: decodeIoTable(u8.subarray(io.address, io.address + io.bytes)),
   };
+}
+
+/** More pages than this are not pre-copied: a boot would pay for what it may not need. */
+const HOT_FRAMES_MAX = 4096;
+
+function hotFramesOf({ memory }: CfiHeader): HotFrames | null {
+  const { hotFrames, writeFrames } = memory;
+  if (hotFrames === 0 || hotFrames > HOT_FRAMES_MAX) return null;
+  return { count: hotFrames, written: writeFrames };
 }
 
 /** The layers below an image's own, each with a descriptor of its own. */

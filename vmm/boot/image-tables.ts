@@ -26,21 +26,3 @@ export function findImageLeaf(tables: number, vpn: number): number {
     table = pfnAt(at) - FIRST_TABLE_PFN;
   }
 }
-
-/** Visits the present leaf entries below `table` in order. */
-export function visitImageLeaves(
-  tables: number,
-  visit: (vpn: number, at: number) => void,
-  table: number = 0,
-  level: number = 3,
-  vpn: number = 0,
-): void {
-  const entries = level === 3 ? USER_ENTRIES : ENTRIES;
-  for (let index = 0; index < entries; index++) {
-    const at = entryWord(tables, table, index);
-    if (((u32[at] as number) & PTE_P) === 0) continue;
-    const page = vpn * ENTRIES + index;
-    if (level === 0) visit(page, at);
-    else visitImageLeaves(tables, visit, pfnAt(at) - FIRST_TABLE_PFN, level - 1, page);
-  }
-}

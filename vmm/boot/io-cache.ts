@@ -10,6 +10,7 @@ import type { Kernel } from '../kernel/kernel.ts';
 import type { LowerFs } from '../kernel/ports.ts';
 import { Sandbox } from '../kernel/records/index.ts';
 import { u32 } from '../kernel/state/memory.ts';
+import { ImageError, showName } from './image-error.ts';
 import { missingVolume, openLower } from './open-lower.ts';
 import type { Snapshot } from './snapshot.ts';
 
@@ -30,7 +31,10 @@ export class IoCache {
       this.lower = openLower(this.roots, rootfs, own.volumes ?? [], missingVolume(own));
     } catch (error) {
       this.#dispose();
-      throw error;
+      // The rootfs comes first.
+      if (this.roots.length > 0 || rootfs !== own.path) throw error;
+      throw new ImageError('root', `The func-image's rootfs ${showName(rootfs)} cannot be ` +
+        'opened: give another one with --rootfs.');
     }
     const at = snapshot.objects.address + snapshot.root + Sandbox.offset('nextInodeSerial');
     this.#serialsEnd = u32[at >> 2] as number;

@@ -5,7 +5,7 @@ import { HostRoot } from '../host/files.ts';
 import type { LowerFs } from '../kernel/ports.ts';
 import type { Volume } from '../options.ts';
 import { makeLowerFs } from './host-ports.ts';
-import { ImageError } from './image-error.ts';
+import { ImageError, showName } from './image-error.ts';
 import { addVolumes, openVolume, type OpenVolume } from './volumes.ts';
 
 /**
@@ -40,8 +40,9 @@ export function missingSource({ source }: Volume): never {
 export function missingVolume({ selfContained }: CfiRootfs): (volume: Volume) => void {
   return ({ source, target }) => {
     if (selfContained) return;
+    const [from, to] = [showName(source), showName(target)];
     throw new ImageError(
-      'volume', `The func-image shows ${source} as ${target}, and there is no ${source} here.`,
+      'volume', `The func-image shows ${from} as ${to}, and there is no ${from} here.`,
     );
   };
 }

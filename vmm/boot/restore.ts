@@ -1,6 +1,6 @@
 // A sandbox out of a snapshot (paper, 3.5): map the frames, bring the records in with one copy,
 // relocate them, merge page tables with the pre-copied write set, redraw what must be unique, go.
-import { createMerge, type Merge } from '../../wasm/merge.ts';
+import { createMerge, type HotRun, type Merge, type TableTree } from '../../wasm/merge.ts';
 import { createRelocate, type Relocate } from '../../wasm/relocate.ts';
 import { Arena } from '../kernel/state/arena.ts';
 import { memory, u8 } from '../kernel/state/memory.ts';
@@ -11,7 +11,7 @@ import type { Mm } from '../kernel/records/mm.ts';
 import { resumeEntry } from '../kernel/entry.ts';
 import { reconnectConsole } from '../kernel/ipc/console.ts';
 import { type LowerFs, PAGE_BYTES } from '../kernel/ports.ts';
-import { mapFileOver } from '../host/memory.ts';
+import { mapFileOver, wantHugePages } from '../host/memory.ts';
 import { FIRST_GUEST_TABLE, TABLES_GPA } from '../machine/layout.ts';
 import type { WaitableConsole } from './console.ts';
 import { blameImage, ImageError } from './image-error.ts';
@@ -19,7 +19,7 @@ import type { HostRoot } from '../host/files.ts';
 import type { IoCache } from './io-cache.ts';
 import { type Instance, limitsFor, makeInstance, makePorts } from './instance.ts';
 import type { Phases } from './phases.ts';
-import { readSnapshotFrames, type Snapshot } from './snapshot.ts';
+import { firstOwnFrame, readSnapshotFrames, type Snapshot } from './snapshot.ts';
 import { frameRuns, type WriteSet } from './write-set.ts';
 import type { Zygote } from './zygote.ts';
 
@@ -35,6 +35,10 @@ export interface RestoreOptions {
   isCaptured: boolean;
   onEvent: (kind: string, detail: string) => void;
 }
+
+/** So many pages at once are worth large ones: two faults instead of hundreds. */
+const HUGE_FROM_FRAMES = 384;
+const HUGE_BYTES = 2 * 1024 * 1024;
 
 let relocate: Relocate | null = null;
 let merge: Merge | null = null;
@@ -115,7 +119,8 @@ function restoreObjects(snapshot: Snapshot): Arena {
 function restoreTables(k: Kernel, options: RestoreOptions): void {
   const { snapshot, zygote, writeSet } = options;
   merge ??= createMerge(memory);
-  const usable = writeSet !== null && copyWriteSet(k, snapshot, writeSet);
+  const hot = options.isCaptured ? null : copyHot(k, snapshot);
+  const usable = hot === null && writeSet !== null && copyWriteSet(k, snapshot, writeSet);
   const target = {
     tables: zygote.tables.address + zygote.firstTable * PAGE_BYTES,
     firstIndex: zygote.firstTable,
@@ -136,8 +141,33 @@ function restoreTables(k: Kernel, options: RestoreOptions): void {
     const { sentence } = merge.fault(count);
     throw new ImageError('tables', `The func-image's page tables are malformed: ${sentence}.`);
   }
+  if (hot !== null) moveHot(merge, { ...target, count }, hot);
   (processOf(k).mm as Mm).rootTable = zygote.firstTable;
   k.tables.adopt(zygote.firstTable + count);
+}
+
+/** Copies what the image says is touched at once to the bank's first frames; null without that. */
+function copyHot(k: Kernel, snapshot: Snapshot): HotRun | null {
+  const { hot } = snapshot;
+  if (hot === null || k.frames.allocateRun(hot.count) !== 1) return null;
+  const { frames } = k.ports;
+  if (hot.count >= HUGE_FROM_FRAMES) wantHugePages(frames.bankAddress, HUGE_BYTES);
+  const target = frames.bank.subarray(PAGE_BYTES, (1 + hot.count) * PAGE_BYTES);
+  const first = firstOwnFrame(snapshot);
+  if (!readSnapshotFrames(snapshot, first * PAGE_BYTES, target)) {
+    throw new ImageError('truncated', 'The func-image was truncated while it was read.');
+  }
+  return {
+    fromPfn: frames.basePfn + first, toPfn: frames.bankPfn + 1,
+    count: hot.count, written: hot.written,
+  };
+}
+
+function moveHot(merge: Merge, tree: TableTree, run: HotRun): void {
+  const code = merge.moveHot(tree, TABLES_GPA / PAGE_BYTES, run);
+  if (code >= 0) return;
+  const { sentence } = merge.fault(code);
+  throw new ImageError('tables', `The func-image's page tables are malformed: ${sentence}.`);
 }
 
 /** Copies the write set into the bank's first frames; false when that cannot be. */

@@ -16,10 +16,6 @@ export interface FrameLayer {
   /** In the file, a multiple of 4096. */
   readonly offset: number;
   readonly frames: number;
-  /** How many of them, from the first on, a boot of this layer's image touched first. */
-  readonly hotFrames: number;
-  /** How many of those it wrote. */
-  readonly writeFrames: number;
 }
 
 /** An image file whose frames are the first of a base window. */
@@ -28,6 +24,12 @@ export interface BaseImage {
   readonly digest: Uint8Array;
   /** Its own and its parents'. */
   readonly frames: number;
+}
+
+/** The first frames of the last layer: `written` of them are written, the others only read. */
+export interface HotFrames {
+  readonly count: number;
+  readonly written: number;
 }
 
 export interface Snapshot {
@@ -41,6 +43,8 @@ export interface Snapshot {
   readonly objects: Piece;
   readonly relations: Piece;
   readonly tables: Piece;
+  /** Frames that a sandbox touches at once, known beforehand; null when nothing is known. */
+  readonly hot: HotFrames | null;
   /** Offset of the root record in the objects. */
   readonly root: number;
   readonly cpu: CfiCpu;
@@ -74,6 +78,11 @@ export function duplicateLayers(layers: readonly FrameLayer[]): FrameLayer[] {
 /** Closes the layers' descriptors. */
 export function closeLayers(layers: readonly FrameLayer[]): void {
   for (const { fd } of layers) fs.closeSync(fd);
+}
+
+/** Place in the base window of the first frame of the last layer. */
+export function firstOwnFrame(snapshot: Snapshot): number {
+  return snapshot.baseFrames - (snapshot.layers[snapshot.layers.length - 1]?.frames ?? 0);
 }
 
 /** Bytes of the base window that a snapshot fills. */

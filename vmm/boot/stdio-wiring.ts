@@ -47,12 +47,15 @@ function wireQueues(stdin: StdinSource, targets: [OutputTarget, OutputTarget]): 
     controller.enqueue(data);
     return (controller.desiredSize ?? 1) > 0;
   });
-  feedStdin(console, stdin);
+  const stopFeeding = feedStdin(console, stdin);
   return {
     console,
     stdout: (pipes[0] as Pipe).stream,
     stderr: (pipes[1] as Pipe).stream,
-    finish: () => { for (const { controller } of pipes) closeQuietly(controller); },
+    finish: () => {
+      for (const { controller } of pipes) closeQuietly(controller);
+      stopFeeding();
+    },
   };
 }
 
@@ -79,25 +82,30 @@ function closeQuietly(controller: ReadableStreamDefaultController<Uint8Array> | 
   }
 }
 
-function feedStdin(console: QueueConsole, stdin: StdinSource): void {
+/** Gives the guest its stdin; the result ends that, for a guest that has ended. */
+function feedStdin(console: QueueConsole, stdin: StdinSource): () => void {
   if (stdin === 'null' || stdin === 'inherit') {
     console.end();
   } else if (typeof stdin === 'string' || stdin instanceof Uint8Array) {
     console.push(toBytes(stdin));
     console.end();
   } else {
-    void pump(console, stdin);
+    const reader = stdin.getReader();
+    void pump(console, reader);
+    return () => { reader.cancel().catch(() => {}); };
   }
+  return () => {};
 }
 
-async function pump(console: QueueConsole, stream: ReadableStream<Uint8Array>): Promise<void> {
-  const reader = stream.getReader();
+async function pump(
+  console: QueueConsole, reader: ReadableStreamDefaultReader<Uint8Array>,
+): Promise<void> {
   try {
     for (;;) {
       const { done, value } = await reader.read();
       if (done) break;
       console.push(value);
-      while (console.queuedBytes > STDIN_BYTES) await new Promise((r) => { setTimeout(r, 1); });
+      await console.drained(STDIN_BYTES);
     }
   } catch {
     // A broken source ends the guest's input, as a broken pipe would.

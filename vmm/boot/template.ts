@@ -18,6 +18,7 @@ import { dropIoCaches } from './io-cache.ts';
 import { layersOf } from './same-frames.ts';
 import { closeLayers, duplicateLayers, type FrameLayer, type Snapshot } from './snapshot.ts';
 import { describeProgram, describeRootfs } from './launch.ts';
+import { requireTemplatable } from './template-rules.ts';
 import { dropWriteSet } from './write-sets.ts';
 
 export interface TemplateState extends Snapshot {
@@ -33,10 +34,11 @@ let count = 0;
 /**
  * Makes a template of a sandbox that is not running just now. The sandbox may go on.
  * @param origin the snapshot that the sandbox was made of
- * @throws HostError
+ * @throws HostError, CatavmmError when it made a call that templates may not make
  */
 export function makeTemplate(instance: Instance, origin: Snapshot): TemplateState {
   const { k, runner } = instance;
+  requireTemplatable(k);
   runner.parkThread();
   const checkpoint = takeCheckpoint(k, undefined, layersOf(origin));
   const layers: FrameLayer[] = duplicateLayers(origin.layers);
@@ -54,7 +56,7 @@ export function emptySnapshot(instance: Instance, options: ProgramOptions): Snap
   const { zygote } = instance;
   const nothing = { address: 0, bytes: 0 };
   return {
-    identity: 'nothing', layers: [], baseFrames: 0, base: null, root: 0,
+    identity: 'nothing', layers: [], baseFrames: 0, base: null, root: 0, hot: null,
     program: describeProgram(options),
     objects: nothing, relations: nothing, tables: nothing,
     cpu: {
@@ -90,7 +92,7 @@ function copyFrames(checkpoint: Checkpoint): FrameLayer {
       writeAll(fd, piece.subarray(0, frames * PAGE_BYTES), first * PAGE_BYTES);
     }
     sealMemfd(fd);
-    return { fd, offset: 0, frames: frameOrder.length, hotFrames: 0, writeFrames: 0 };
+    return { fd, offset: 0, frames: frameOrder.length };
   } catch (error) {
     fs.closeSync(fd);
     throw error;
@@ -128,6 +130,7 @@ function describe(
     objects: objectsPiece,
     relations: relationsPiece,
     tables: tablesPiece,
+    hot: layers.length === origin.layers.length ? origin.hot : null,
     root: 0,
     cpu: origin.cpu,
     limitBytes: origin.limitBytes,

@@ -15,7 +15,7 @@ import { createLayout } from '../../wasm/layout.ts';
 import { BANK_GPA, BASE_GPA } from '../machine/layout.ts';
 import { PAGE_BYTES } from '../kernel/ports.ts';
 import type { Snapshot } from './snapshot.ts';
-import { entryWord, findImageLeaf, FIRST_TABLE_PFN, visitImageLeaves } from './image-tables.ts';
+import { entryWord, findImageLeaf, FIRST_TABLE_PFN } from './image-tables.ts';
 
 /** A touched page: its virtual page number and the image frame it had. */
 export interface TouchedPage {
@@ -88,28 +88,6 @@ export function collectTouched(k: Kernel, snapshot: Snapshot): TouchedPage[] {
     if (leaf === 0 || ((u32[leaf] as number) & PTE_SHARED) !== 0) return;
     const isWritten = pfnAt(at) < BASE_PFN && (flags & PTE_D) !== 0;
     pages.push({ vpn, frame: pfnAt(leaf) - BASE_PFN, isWritten });
-  });
-  return pages.sort((a, b) => a.frame - b.frame);
-}
-
-/**
- * The private pages among the hot frames of an image's layers (the first `hotFrames` of each), in
- * order. What boots of a parent touch first, those of its children mostly touch too.
- */
-export function touchedByImage(image: Snapshot): TouchedPage[] {
-  const pages: TouchedPage[] = [];
-  if (image.layers.every(({ hotFrames }) => hotFrames === 0)) return pages;
-  visitImageLeaves(image.tables.address, (vpn, at) => {
-    if (((u32[at] as number) & PTE_SHARED) !== 0) return;
-    const frame = pfnAt(at) - BASE_PFN;
-    let place = frame;
-    for (const { frames, hotFrames, writeFrames } of image.layers) {
-      if (place < frames) {
-        if (place < hotFrames) pages.push({ vpn, frame, isWritten: place < writeFrames });
-        return;
-      }
-      place -= frames;
-    }
   });
   return pages.sort((a, b) => a.frame - b.frame);
 }

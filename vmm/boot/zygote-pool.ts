@@ -16,14 +16,16 @@ import {
 
 /** How many ready machines of a configuration there shall be. */
 export interface WaterMarks {
-  /** Fewer than this: more are made, up to `high`. */
+  /** Fewer unused ones than this: more are made, up to `high`. */
   low: number;
-  /** More than this: used machines are closed instead of wiped. */
+  /** More used ones than this: those that were used longest ago are closed. */
   high: number;
 }
 
 interface Shelf {
   readonly options: ZygoteOptions;
+  /** What those want who wait for guests; the largest count. */
+  readonly wishes: Set<WaterMarks>;
   marks: WaterMarks;
   /** Bytes of the bank that are brought into memory beforehand. */
   populatedBytes: number;
@@ -43,7 +45,9 @@ function shelfOf(options: ZygoteOptions): Shelf {
   const key = `${options.memoryBytes} ${options.baseBytes} ${options.baseline}`;
   let shelf = shelves.get(key);
   if (shelf === undefined) {
-    shelf = { options, marks: NO_MARKS, populatedBytes: 0, ready: [], isFilling: false };
+    shelf = {
+      options, wishes: new Set(), marks: NO_MARKS, populatedBytes: 0, ready: [], isFilling: false,
+    };
     shelves.set(key, shelf);
   }
   return shelf;
@@ -76,7 +80,7 @@ function makeReady(shelf: Shelf): void {
 }
 
 /**
- * Makes machines until `count` are ready, now.
+ * Makes machines until `count` unused ones are ready, now.
  * @param pages how many pages of the bank a boot fills at once: brought in beforehand
  * @throws HostError when the host gives no more; those that were made stay
  */
@@ -84,22 +88,46 @@ export function prepareZygotes(options: ZygoteOptions, count: number, pages: num
   const shelf = shelfOf(options);
   shelf.populatedBytes = Math.max(shelf.populatedBytes, pages * PAGE_BYTES);
   testHost(options);
-  while (shelf.ready.length < count) makeReady(shelf);
+  while (countUnused(shelf) < count) makeReady(shelf);
 }
 
-/** Keeps a number of machines ready from now on; `{ low: 0, high: 0 }` ends that. */
-export function setWaterMarks(options: ZygoteOptions, marks: WaterMarks): void {
+/**
+ * Keeps a number of machines ready from now on.
+ * @returns ends that; what others wish goes on
+ */
+export function keepReady(options: ZygoteOptions, marks: WaterMarks): () => void {
   const shelf = shelfOf(options);
-  shelf.marks = marks;
-  refill(shelf);
+  const wish = { ...marks };
+  const update = (): void => {
+    const wishes = [...shelf.wishes];
+    shelf.marks = {
+      low: Math.max(0, ...wishes.map(({ low }) => low)),
+      high: Math.max(0, ...wishes.map(({ high }) => high)),
+    };
+    refill(shelf);
+  };
+  shelf.wishes.add(wish);
+  update();
+  return () => {
+    shelf.wishes.delete(wish);
+    update();
+  };
 }
 
-/** Makes one machine a turn until the shelf is full again. */
+function countUnused({ ready }: Shelf): number {
+  return ready.reduce((count, { tenant }) => count + (tenant === null ? 1 : 0), 0);
+}
+
+function countUsed(shelf: Shelf): number {
+  return shelf.ready.length - countUnused(shelf);
+}
+
+/** Makes one machine a turn until the shelf is full again. Used ones are not for everybody. */
 function refill(shelf: Shelf): void {
-  if (shelf.isFilling || shelf.ready.length >= shelf.marks.low || shelf.marks.low === 0) return;
+  if (shelf.isFilling || countUnused(shelf) >= shelf.marks.low) return;
   shelf.isFilling = true;
   const step = (): void => {
-    if (shelf.ready.length >= shelf.marks.high) {
+    if (countUnused(shelf) >= shelf.marks.high) {
       shelf.isFilling = false;
       return;
     }
@@ -145,9 +173,16 @@ export function takeZygote(
 /** Takes a machine back whose guest has ended, off the critical path: wipes it or closes it. */
 export function giveZygote(zygote: Zygote, used: Used): void {
   const shelf = shelfOf(zygote.options);
-  const isWanted = zygote.tenant !== null && shelf.ready.length < shelf.marks.high;
-  if (isWanted && recycleZygote(zygote, used)) shelf.ready.push(zygote);
-  else closeZygote(zygote, used.tablesEnd);
+  const isWanted = zygote.tenant !== null && shelf.marks.high > 0;
+  if (!isWanted || !recycleZygote(zygote, used)) {
+    closeZygote(zygote, used.tablesEnd);
+    return;
+  }
+  shelf.ready.push(zygote);
+  if (countUsed(shelf) <= shelf.marks.high) return;
+  // Whoever came last will come again soonest.
+  const oldest = shelf.ready.findIndex(({ tenant }) => tenant !== null);
+  for (const worn of shelf.ready.splice(oldest, 1)) closeZygote(worn);
 }
 
 /** How many machines of a configuration are ready. */
@@ -158,6 +193,7 @@ export function countReady(options: ZygoteOptions): number {
 /** Closes machines that nobody took. */
 export function dropReadyZygotes(): void {
   for (const shelf of shelves.values()) {
+    shelf.wishes.clear();
     shelf.marks = NO_MARKS;
     for (const zygote of shelf.ready.splice(0)) closeZygote(zygote);
   }

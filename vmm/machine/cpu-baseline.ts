@@ -55,16 +55,25 @@ export function xcr0Of(baseline: CpuBaseline, table: CpuidTable): number {
   return (wanted[baseline] & supported) | X87_SSE;
 }
 
-/** Clears what lies above a baseline in a copy of a CPUID table. */
+/** Which CPU of the host it is: a guest has only one, of number 0. Leaf, register offset, bits. */
+const CPU_NUMBERS: readonly [number, number, number][] = [
+  [1, 16, 0xff << 24],
+  [0xb, 24, -1],
+  [0x1f, 24, -1],
+];
+
+/** Clears what lies above a baseline, and the CPU's number, in a copy of a CPUID table. */
 export function maskCpuid(baseline: CpuBaseline, table: CpuidTable): void {
   const rows = baseline === 'v2' ? [...ABOVE_V2, ...ABOVE_V3] : baseline === 'v3' ? ABOVE_V3 : [];
   for (let index = 0; index < table.count; index++) {
     const at = CPUID_HEADER_BYTES + index * CPUID_ENTRY_BYTES;
     const leaf = table.view.getUint32(at, true);
     const subleaf = table.view.getUint32(at + 4, true);
-    for (const [wanted, offset, bits] of rows) {
-      if (leaf !== wanted || subleaf !== 0) continue;
+    const clear = ([wanted, offset, bits]: readonly [number, number, number]): void => {
+      if (leaf !== wanted) return;
       table.view.setUint32(at + offset, table.view.getUint32(at + offset, true) & ~bits, true);
-    }
+    };
+    if (subleaf === 0) rows.forEach(clear);
+    CPU_NUMBERS.forEach(clear);
   }
 }

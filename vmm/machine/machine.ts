@@ -60,7 +60,9 @@ export function kvmHandle(): KvmHandle {
   if (shared === null) {
     const fd = openKvm();
     try {
-      shared = { fd, runBytes: vcpuMapBytes(fd), cpuid: supportedCpuid(fd) };
+      const cpuid = supportedCpuid(fd);
+      maskCpuid('host', cpuid);
+      shared = { fd, runBytes: vcpuMapBytes(fd), cpuid };
     } catch (error) {
       // SAFETY: the descriptor is ours and nobody has it.
       libc.close(fd);

@@ -15,6 +15,7 @@ import {
 } from "./pte";
 
 export { check } from "./check";
+export { moveHot } from "./hot";
 export { readFaultAt } from "./pte";
 
 let dst: usize = 0;

@@ -7,9 +7,6 @@
 // Entries are independent: a caller may split a table and relocate its pieces anywhere.
 // No data segments, no allocation: all memory belongs to the caller.
 
-export { validate, scratchBytes, readFaultAt } from "./validate";
-export { checkRules, rulesScratchBytes } from "./rules";
-
 // One block is 8 relations, 64 bytes.
 const blockRelations: u32 = 8;
 

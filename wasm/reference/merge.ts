@@ -3,12 +3,12 @@
 // Written for reading, from the descriptions in wasm/merge.ts; tests and the bench compare the
 // two.
 
-import type { Merge, MergeTarget, TableTree } from '../merge.ts';
+import type { HotRun, Merge, MergeTarget, TableTree } from '../merge.ts';
 import { describeTableFault } from '../tables.ts';
 import { checkTree } from './check.ts';
 import {
-  accessed, countEntries, getEntry, getWord, isPresent, noExecute, present, setEntry, setWord,
-  user, wordsOf, writable,
+  accessed, countEntries, dirty, getEntry, getWord, isPresent, noExecute, present, setEntry,
+  setWord, shared, user, wordsOf, writable,
 } from './pte.ts';
 import type { Entry, Words } from './pte.ts';
 import { catchFault, WalkFault } from './walk.ts';
@@ -124,6 +124,50 @@ class Merging {
   }
 }
 
+/** Points leaves at copies; the state of a moveHot() call. */
+class HotMove {
+  readonly words: Words;
+  readonly tree: TableTree;
+  readonly firstPfn: number;
+  readonly run: HotRun;
+  moved: number = 0;
+  private visited = 0;
+
+  constructor(memory: WebAssembly.Memory, tree: TableTree, tablesPfn: number, run: HotRun) {
+    this.words = wordsOf(memory);
+    this.tree = tree;
+    this.firstPfn = tablesPfn + tree.firstIndex;
+    this.run = run;
+  }
+
+  walk(level: number, index: number): void {
+    const table = this.tree.tables + index * 4096;
+    if (++this.visited > this.tree.count) throw new WalkFault(-4, table);
+    for (let offset = 0; offset < countEntries(level) * 8; offset += 8) {
+      const at = table + offset;
+      if (!isPresent(this.words, at)) continue;
+      const entry = getEntry(this.words, at);
+      if (level === 1) {
+        this.moveLeaf(at, entry);
+        continue;
+      }
+      const child = entry.pfn - this.firstPfn;
+      if (child < 1 || child >= this.tree.count) throw new WalkFault(-1, at);
+      setWord(this.words, at, (getWord(this.words, at) | writable) >>> 0);
+      this.walk(level - 1, child);
+    }
+  }
+
+  private moveLeaf(at: number, entry: Entry): void {
+    const index = entry.pfn - this.run.fromPfn;
+    if ((entry.flags & shared) !== 0 || index < 0 || index >= this.run.count) return;
+    const flags = present | user | accessed | (index < this.run.written ? writable | dirty : 0);
+    const high = (entry.high & noExecute) >>> 0;
+    setEntry(this.words, at, { flags, pfn: this.run.toPfn + index, high });
+    this.moved++;
+  }
+}
+
 /** Same methods and results as createMerge(), without its range checks. */
 export function createReferenceMerge(memory: WebAssembly.Memory): Merge {
   let faultAt = 0;
@@ -138,6 +182,13 @@ export function createReferenceMerge(memory: WebAssembly.Memory): Merge {
         count = merging.count;
       });
       if (fault === undefined) return count;
+      faultAt = fault.at;
+      return fault.code;
+    },
+    moveHot(tree, tablesPfn, run) {
+      const move = new HotMove(memory, tree, tablesPfn, run);
+      const fault = catchFault(() => move.walk(4, 0));
+      if (fault === undefined) return move.moved;
       faultAt = fault.at;
       return fault.code;
     },

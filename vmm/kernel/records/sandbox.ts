@@ -51,6 +51,8 @@ export interface Sandbox extends Rec {
   domainname: Uint8Array;
   /** 64-byte blocks drawn from `seed` so far (deterministic mode). */
   randomBlocks: number;
+  /** The first call it made that templates may not make, its number + 1; 0 = none. */
+  deniedCall: number;
   /** ports.clock.cpuNs() when CPU time was last charged; 0 = not since the boot. */
   cpuSeenNs: number;
 }
@@ -82,5 +84,7 @@ export const Sandbox: Kind<Sandbox> = kind<Sandbox>(KIND.sandbox, 'Sandbox', {
   hostname: fBlob(72),
   domainname: fBlob(72),
   randomBlocks: within(fNum, 0, 2 ** 53),
+  // Nothing is saved after such a call.
+  deniedCall: nosave(fU32),
   cpuSeenNs: nosave(fNum),
 }, { isSingle: true });

@@ -235,7 +235,8 @@ export function kind<T extends Rec>(
   const placed = placeFields(name, fields as Record<string, FieldType<unknown>>);
   const last = placed[placed.length - 1];
   const end = last === undefined ? HEADER_BYTES : last.offset + last.type.bytes;
-  const View = defineView(placed, (options.prototype ?? {}) as object);
+  // Made when the first record is: a process that starts has other things to do.
+  let View: (new (arena: Arena, address: number) => Rec) | null = null;
   const made: Kind<T> = {
     id,
     name,
@@ -250,7 +251,10 @@ export function kind<T extends Rec>(
       if (found === undefined) throw new Error(`${name} has no field ${wanted}`);
       return found.offset;
     },
-    create: (arena, address) => new View(arena, address) as unknown as T,
+    create: (arena, address) => {
+      View ??= defineView(placed, (options.prototype ?? {}) as object);
+      return new View(arena, address) as unknown as T;
+    },
   };
   kinds[id] = made as unknown as Kind<Rec>;
   return made;

@@ -1,6 +1,7 @@
 // docs/syscalls.md from the table. Kept beside the table so that a test can render it on any
 // runtime and compare; scripts/generate-syscalls-doc.mjs writes it.
 import { errnoName } from '../../abi/errno.ts';
+import type { TemplateClass } from './template-classes.ts';
 import { describeSyscalls, type SyscallInfo, type SyscallTable, syscallTable } from './table.ts';
 
 const HEAD = `# System calls
@@ -11,6 +12,10 @@ What a guest gets for each system call of x86-64 Linux. *full*: as Linux, as far
 tell. *partial*: the note says what is left out. *missing*: it fails with the errno shown, which is
 the one Linux gives when the feature is not built in or not permitted, so programs know it.
 \`catavmm syscalls --json\` prints the same table, \`catavmm run --strace\` a program's calls.
+
+*In templates*: what a call means for a program that is made a template or an image. *allowed*: its
+effects are part of the copy. *handled*: something puts its state right in each fork or boot, see
+[below](#in-templates). *denied*: it ends the build, for the reason below.
 `;
 
 /** The whole document. */
@@ -22,13 +27,32 @@ export function renderSyscalls(table: SyscallTable = syscallTable): string {
     sections.push(renderFamily(family, all.filter((call) => call.family === family)));
   }
   sections.push(renderAbsent(all.filter(({ family }) => family === 'absent' || family === '')));
+  sections.push(renderTemplates(all));
   return sections.join('\n');
 }
 
 function renderCounts(all: readonly SyscallInfo[]): string {
   const count = (support: string): number => all.filter((call) => call.support === support).length;
+  const inTemplates = (wanted: TemplateClass): number => {
+    return all.filter(({ template }) => template === wanted).length;
+  };
   return `${all.length} calls: ${count('full')} full, ${count('partial')} partial, ` +
-    `${count('missing')} missing.\n`;
+    `${count('missing')} missing. In templates ${inTemplates('allowed')} allowed, ` +
+    `${inTemplates('handled')} handled, ${inTemplates('denied')} denied.\n`;
+}
+
+/** The paper's Table 1: who handles which calls. */
+function renderTemplates(all: readonly SyscallInfo[]): string {
+  const groups: Map<string, SyscallInfo[]> = new Map();
+  const classes = ['handled', 'denied'] as const;
+  for (const call of classes.flatMap((name) => all.filter(({ template }) => template === name))) {
+    groups.set(call.templateNote, [...groups.get(call.templateNote) ?? [], call]);
+  }
+  const rows = [...groups].map(([note, calls]) => {
+    return `| ${calls[0]?.template} | ${note} | ${calls.map(({ name }) => name).join(', ')} |`;
+  });
+  return ['## In templates', '', '| class | how, or why | calls |', '|---|---|---|', ...rows, '']
+    .join('\n');
 }
 
 function renderFamily(family: string, calls: readonly SyscallInfo[]): string {
@@ -40,10 +64,11 @@ function renderAbsent(calls: readonly SyscallInfo[]): string {
 }
 
 function renderTable(calls: readonly SyscallInfo[]): string {
-  const rows = calls.map(({ nr, name, support, errno, note }) => {
+  const rows = calls.map(({ nr, name, support, errno, note, template }) => {
     const shown = support === 'missing' ? errnoName(errno) : support;
     const number = nr > 0xffff ? `0x${nr.toString(16)}` : String(nr);
-    return `| ${number} | ${name} | ${shown} | ${note.replaceAll('|', '\\|')} |`;
+    return `| ${number} | ${name} | ${shown} | ${template} | ${note.replaceAll('|', '\\|')} |`;
   });
-  return ['| number | call | support | note |', '|---|---|---|---|', ...rows, ''].join('\n');
+  const head = ['| number | call | support | in templates | note |', '|---|---|---|---|---|'];
+  return [...head, ...rows, ''].join('\n');
 }

@@ -6,7 +6,7 @@ import { ENOSYS } from '../../abi/errno.ts';
 import { CATAVMM_BASE, CATAVMM_NUMBERS } from '../../abi/catavmm.ts';
 import { NR_SYSCALLS, SYSCALL_NUMBERS } from '../../abi/syscall-numbers.ts';
 import { absentCalls } from './absent.ts';
-import { type Family, missing, type Row } from './define.ts';
+import { type Family, type Handler, missing, type Row } from './define.ts';
 import { entryCalls } from '../entry.ts';
 import { descriptorCalls } from './descriptor.ts';
 import { directoryCalls } from './directory.ts';
@@ -33,13 +33,14 @@ import { signalfdCalls } from './signalfd.ts';
 import { socketCalls } from './socket.ts';
 import { statCalls } from './stat.ts';
 import { systemCalls } from './system.ts';
+import { type TemplateClass, type TemplateRule, templateRuleOf } from './template-classes.ts';
 import { threadCalls } from './thread.ts';
 import { timeCalls } from './time.ts';
 import { timerCalls } from './timer.ts';
 import { timerfdCalls } from './timerfd.ts';
 
 /** A row with its place in the table. */
-export interface SyscallRow extends Row {
+export interface SyscallRow extends Row, TemplateRule {
   readonly nr: number;
   readonly name: string;
   /** The family's file, or 'absent'. */
@@ -55,6 +56,9 @@ export interface SyscallInfo {
   /** The errno of a missing call, by number; 0 otherwise. */
   readonly errno: number;
   readonly note: string;
+  /** What it means for templates and images, and how or why (template-classes.ts). */
+  readonly template: TemplateClass;
+  readonly templateNote: string;
 }
 
 /** Families by the name of their file. */
@@ -168,8 +172,18 @@ function placeRows(
 
 // All rows are built here so that they have one shape: the dispatcher reads one for each call.
 function makeRow(row: Row, nr: number, name: string, family: string): SyscallRow {
-  const { support, handler, note, errno } = row;
-  return { support, handler, note, errno, nr, name, family };
+  const { support, note, errno } = row;
+  const { template, templateNote } = templateRuleOf(name, row);
+  const handler = template === 'denied' ? remembering(nr, row.handler) : row.handler;
+  return { support, handler, note, errno, nr, name, family, template, templateNote };
+}
+
+/** A denied call leaves its number behind; the others pay nothing for that. */
+function remembering(nr: number, handler: Handler): Handler {
+  return (k, task, a) => {
+    if (k.root.deniedCall === 0) k.root.deniedCall = nr + 1;
+    return handler(k, task, a);
+  };
 }
 
 function unknownRow(nr: number): SyscallRow {
@@ -181,7 +195,8 @@ export const syscallTable: SyscallTable = new SyscallTable(FAMILIES, absentCalls
 
 /** Every call that Linux or catavmm has, for people and tools. */
 export function describeSyscalls(table: SyscallTable = syscallTable): SyscallInfo[] {
-  return table.named().map(({ nr, name, family, support, errno, note }) => {
-    return { nr, name, family, support, errno, note };
+  return table.named().map((row) => {
+    const { nr, name, family, support, errno, note, template, templateNote } = row;
+    return { nr, name, family, support, errno, note, template, templateNote };
   });
 }

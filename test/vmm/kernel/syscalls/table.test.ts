@@ -1,17 +1,22 @@
 // The joined table: every call has a row, and mistakes in the families are found at load.
 import { assert, suite } from '../../../harness.ts';
+import { makeTestKernel } from '../../../helpers/kernel.ts';
 import { CATAVMM_BASE, CATAVMM_NUMBERS } from '../../../../vmm/abi/catavmm.ts';
 import { ENOSYS, errnoName } from '../../../../vmm/abi/errno.ts';
 import { NR_SYSCALLS, SYSCALL_NUMBERS } from '../../../../vmm/abi/syscall-numbers.ts';
 import { absentCalls } from '../../../../vmm/kernel/syscalls/absent.ts';
+import { argsOf } from '../../../../vmm/kernel/syscalls/args.ts';
 import { full, missing, partial } from '../../../../vmm/kernel/syscalls/define.ts';
 import { SIGNATURES } from '../../../../vmm/kernel/syscalls/names.ts';
+import { hasTemplateRule } from '../../../../vmm/kernel/syscalls/template-classes.ts';
 import {
   describeSyscalls, SyscallTable, syscallTable,
 } from '../../../../vmm/kernel/syscalls/table.ts';
 
 const test = suite('vmm/kernel/syscalls/table');
 const answer = (): number => 7;
+const MLOCK = 149;
+const MLOCKALL = 151;
 
 test('SYSCALL_NUMBERS has no number twice and ends at NR_SYSCALLS', () => {
   const numbers = Object.values(SYSCALL_NUMBERS);
@@ -39,6 +44,24 @@ test('missing calls have an errno, partial ones a note', () => {
     if (support === 'missing') assert.not(errnoName(errno).startsWith('E?'), name);
     if (support === 'partial') assert.ok(note !== '', name);
   }
+});
+
+test('every call has a class for templates, and a sentence where it needs one', () => {
+  for (const { name, support, template, templateNote } of describeSyscalls()) {
+    if (support !== 'missing') assert.ok(hasTemplateRule(name), `${name}: template-classes.ts`);
+    if (support === 'missing') assert.is(template, 'allowed', name);
+    if (template !== 'allowed') assert.match(templateNote, /^[A-Z].*\.$/, name);
+  }
+});
+
+test('a denied call does what it does and leaves its number behind, the first one', () => {
+  const table = new SyscallTable({ a: { mlock: full(answer), mlockall: full(answer) } });
+  const t = makeTestKernel();
+  for (const nr of [MLOCKALL, MLOCK]) {
+    assert.is(table.rowOf(nr).handler(t.k, t.task, argsOf(t.task)), 7);
+    assert.is(t.k.root.deniedCall, MLOCKALL + 1);
+  }
+  t.close();
 });
 
 test('rowOf() finds rows by number, also ours, and answers for any number', () => {
