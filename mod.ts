@@ -8,7 +8,7 @@ export { CatavmmError, type CatavmmErrorCode } from './vmm/errors.ts';
 export { HostError, type HostErrorCode } from './vmm/host/errors.ts';
 export { ImageError, type ImageErrorCode } from './vmm/boot/image-error.ts';
 export type {
-  BootMode, BootOptions, BootReport, BuildOptions, BuildResult, CheckpointOptions,
+  BaselineOptions, BootMode, BootOptions, BootReport, BuildOptions, BuildResult, CheckpointOptions,
   CheckpointResult, EntryChoice, OutputTarget, ProgramOptions, Report, SandboxOptions, Status,
-  StdinSource, Volume,
+  StdinSource, Technique, Volume,
 } from './vmm/options.ts';

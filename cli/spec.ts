@@ -174,6 +174,15 @@ export const commands: readonly CommandSpec[] = [
         help: 'boot N times, one after another, each with all of stdin (default: 1)',
       },
       { name: 'verify', help: "check the digest of the image's memory first" },
+      {
+        name: 'eager',
+        help: 'for comparison: decode all records, copy all memory, open all files first',
+      },
+      {
+        name: 'without', value: 'NAME', repeat: true,
+        choices: ['overlay', 'separated', 'lazy-io', 'io-cache', 'zygote', 'write-set'],
+        help: 'for comparison: turn one technique off',
+      },
       strace,
       straceSummary,
       report,

@@ -93,7 +93,27 @@ export interface CheckpointResult {
   objects: number;
 }
 
-export interface BootOptions extends SandboxOptions {
+/** What can be turned off, to measure what it is worth (docs/evaluation.md). */
+export type Technique =
+  | 'overlay' | 'separated' | 'lazy-io' | 'io-cache' | 'zygote' | 'write-set';
+
+/** What `--eager` turns off: what is left is a restore as checkpoint/restore does it. */
+const EAGER: readonly Technique[] = ['overlay', 'separated', 'lazy-io'];
+
+/** For measurements only: boots are slower with any of it. */
+export interface BaselineOptions {
+  /** Techniques that are not to be used. */
+  without?: readonly Technique[];
+  /** Decode each record, copy all memory and open all files before the guest goes on. */
+  eager?: boolean;
+}
+
+/** Everything that is not to be used, each once. */
+export function wantedTechniques({ without, eager }: BaselineOptions): Technique[] {
+  return [...new Set([...without ?? [], ...eager === true ? EAGER : []])];
+}
+
+export interface BootOptions extends SandboxOptions, BaselineOptions {
   /** Overrides the rootfs path that the image names. */
   rootfs?: string;
   /** Check the frames' digest too before the boot. */
@@ -129,6 +149,8 @@ export interface BootReport {
   opens: number;
   /** Host files it used that had been reconnected beforehand. */
   opensBeforehand: number;
+  /** Techniques that were turned off. */
+  without: Technique[];
   phases: Record<string, number>;
 }
 

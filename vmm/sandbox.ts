@@ -12,6 +12,7 @@ import { type Snapshot, withRootfs } from './boot/snapshot.ts';
 import { type StartOptions, startSnapshot } from './boot/start-snapshot.ts';
 import { prepareBoot } from './boot/prepare.ts';
 import { CatavmmError } from './errors.ts';
+import { wantedTechniques } from './options.ts';
 import type {
   BootOptions, BuildOptions, BuildResult, CheckpointOptions, CheckpointResult, ProgramOptions,
   Report, SandboxOptions, Status,
@@ -88,10 +89,12 @@ export class Sandbox {
       options.signal?.throwIfAborted();
       // Loaded on demand: what a boot loads counts into every boot.
       if (options.verify === true) await (await import('./boot/verify.ts')).requireGoodImage(image);
+      const baseline = wantedTechniques(options).length === 0 ? undefined :
+        (await import('./boot/baseline-image.ts')).makeImageBaseline(image, options);
       const phases = beginPhases();
       const snapshot = openImage(image);
       phases.mark('open');
-      return startFrom(snapshot, { ...options, mode: 'cold', image }, phases);
+      return startFrom(snapshot, { ...options, baseline, mode: 'cold', image }, phases);
     });
   }
 
@@ -186,6 +189,10 @@ export async function startFrom(
   snapshot: Snapshot, options: StartOptions, phases: Phases = beginPhases(),
 ): Promise<Sandbox> {
   options.signal?.throwIfAborted();
+  if (options.baseline === undefined && wantedTechniques(options).length > 0) {
+    const { makeBaseline } = await import('./boot/baseline.ts');
+    return startFrom(snapshot, { ...options, baseline: makeBaseline(snapshot, options) });
+  }
   const stdio = wireStdio(options);
   const { instance, start } = startSnapshot(snapshot, options, stdio.console, phases);
   if (options.strace !== undefined) await traceCalls(instance, options.strace);

@@ -8,12 +8,15 @@ import {
   currentLoad, describeMachine, type MachineInfo, OTHERS_PERCENT_HIGH, type Sharing, watchSharing,
 } from './machine-info.ts';
 import { processExperiment } from './process.ts';
+import { recoveryExperiment } from './recovery.ts';
 import type { Experiment, ExperimentResult } from './report.ts';
 import { timelineExperiment } from './timeline.ts';
 import { wasmExperiment } from './wasm.ts';
 
-export const experiments: readonly Experiment[] =
-  [exitExperiment, wasmExperiment, timelineExperiment, processExperiment, bootsExperiment];
+export const experiments: readonly Experiment[] = [
+  exitExperiment, wasmExperiment, timelineExperiment, processExperiment, bootsExperiment,
+  recoveryExperiment,
+];
 
 export interface BenchOptions {
   /** Names of experiments; all unless given. */

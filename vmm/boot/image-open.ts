@@ -71,6 +71,16 @@ export function checkImage(path: string): void {
   closeImage(load(path, false));
 }
 
+/** Opens an image for `use` alone: nothing is kept. @throws as openImage() does */
+export function useImage<T>(path: string, use: (image: OpenImage) => T): T {
+  const image = load(path, true);
+  try {
+    return use(image);
+  } finally {
+    closeImage(image);
+  }
+}
+
 /** Closes an image: boots from it must have ended. */
 export function closeImage(image: OpenImage): void {
   if (open.get(image.path) === image) open.delete(image.path);

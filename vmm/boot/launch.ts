@@ -1,11 +1,12 @@
 // The three ways a sandbox comes to life, up to the point where it can be driven: run, build, boot.
 import type { HostRoot } from '../host/files.ts';
 import type { CfiProgram, CfiRootfs } from '../../formats/cfi/header.ts';
-import type { BootOptions, BuildOptions, ProgramOptions } from '../options.ts';
+import type { BootOptions, BuildOptions, ProgramOptions, Technique } from '../options.ts';
 import { parseMemory } from '../memory-size.ts';
 import { makeKernel } from '../kernel/make-kernel.ts';
 import type { WaitableConsole } from './console.ts';
 import { checkCpu } from './cpu-check.ts';
+import type { Baseline } from './baseline.ts';
 import { IoCache, ioCacheOf } from './io-cache.ts';
 import {
   giveBack, type Holdings, type Instance, limitsFor, makeInstance, makePorts,
@@ -17,7 +18,7 @@ import { baseBytesOf, type Snapshot } from './snapshot.ts';
 import { startProgram } from './start.ts';
 import { checkVolumes } from './volumes.ts';
 import { writeSetOf } from './write-sets.ts';
-import { baseClassOf, type ZygoteOptions } from './zygote.ts';
+import { baseClassOf, makeZygote, type ZygoteOptions } from './zygote.ts';
 import { takeZygote } from './zygote-pool.ts';
 
 const encoder = new TextEncoder();
@@ -94,6 +95,8 @@ export interface SnapshotOptions
   extends Pick<BootOptions, 'memory' | 'rootfs' | 'tenant' | 'onEvent'> {
   /** Leave it where it was saved: it is to be captured, not to run. */
   isCaptured?: boolean;
+  /** What takes the place of techniques that are turned off. */
+  baseline?: Baseline | undefined;
   /** Use the descriptors that sandboxes of this snapshot share, and leave them open. */
   sharesIo?: boolean;
 }
@@ -126,15 +129,19 @@ export function launchSnapshot(
       ? ioCacheOf(snapshot, rootfs) : new IoCache(snapshot, rootfs);
     if (options.sharesIo !== true) held.roots = io.roots;
     const tenant = tenantOf(snapshot, options);
-    const zygote = takeZygote(
-      zygoteOptionsOf(snapshot, options.memory), tenant, snapshot.identity);
+    const isOff = (name: Technique): boolean => options.baseline?.without.includes(name) === true;
+    const machine = zygoteOptionsOf(snapshot, options.memory);
+    const zygote = isOff('zygote')
+      ? makeZygote(machine) : takeZygote(machine, tenant, snapshot.identity);
     held.zygote = zygote;
     phases.mark('zygote');
     checkCpu(snapshot.cpu, zygote.machine);
     return restoreSandbox({
       snapshot, zygote, console, io,
       roots: held.roots,
-      writeSet: options.isCaptured === true ? null : writeSetOf(snapshot),
+      writeSet: writeSetOf(snapshot),
+      preCopies: options.isCaptured !== true && !isOff('write-set'),
+      baseline: options.baseline ?? null,
       isCaptured: options.isCaptured === true,
       onEvent: options.onEvent ?? ignore,
     }, phases);
