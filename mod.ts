@@ -2,6 +2,8 @@
 export { type Output, Sandbox } from './vmm/sandbox.ts';
 export { FuncImage, type FuncImageOptions } from './vmm/func-image.ts';
 export { Template, type TemplateOptions } from './vmm/template.ts';
+export { WorkerPool, type WorkerPoolOptions } from './vmm/worker-pool.ts';
+export type { PoolForkOptions, PoolOutput } from './vmm/worker-request.ts';
 export type { WaterMarks } from './vmm/boot/zygote-pool.ts';
 export { VERSION as version } from './vmm/version.ts';
 export { CatavmmError, type CatavmmErrorCode } from './vmm/errors.ts';
@@ -9,6 +11,6 @@ export { HostError, type HostErrorCode } from './vmm/host/errors.ts';
 export { ImageError, type ImageErrorCode } from './vmm/boot/image-error.ts';
 export type {
   BaselineOptions, BootMode, BootOptions, BootReport, BuildOptions, BuildResult, CheckpointOptions,
-  CheckpointResult, EntryChoice, OutputTarget, ProgramOptions, Report, SandboxOptions, Status,
-  StdinSource, Technique, Volume,
+  CheckpointResult, EntryChoice, ForkOptions, OutputTarget, ProgramOptions, Report, SandboxOptions,
+  Status, StdinSource, Technique, Volume,
 } from './vmm/options.ts';

@@ -146,6 +146,10 @@ export const commands: readonly CommandSpec[] = [
         name: 'self-contained',
         help: 'store mapped and open files too: boots with an empty rootfs',
       },
+      {
+        name: 'allow-secrets',
+        help: 'save a program although variables it was given look like secrets',
+      },
       ...programFlags,
     ],
     examples: [

@@ -8,6 +8,10 @@ export type CatavmmErrorCode =
   | 'CATAVMM_ENTRY_NOT_REACHED'
   | 'CATAVMM_CLOSED'
   | 'CATAVMM_TEMPLATE_DENIED'
+  | 'CATAVMM_WORKER_LOST'
+  | 'CATAVMM_POOL_FULL'
+  | 'CATAVMM_OUTPUT_LIMIT'
+  | 'CATAVMM_SECRETS'
   | 'CATAVMM_INTERNAL';
 
 const BRAND: symbol = Symbol.for('catavmm.CatavmmError');

@@ -75,12 +75,16 @@ export interface BuildOptions extends Omit<ProgramOptions, 'command'> {
   trainCount?: number;
   /** Store the rest of every mapped or open file too, so that the image needs no rootfs. */
   selfContained?: boolean;
+  /** Save a program although variables of `env` look like secrets: they are in the image then. */
+  allowSecrets?: boolean;
   onProgress?: (stage: string, done: number, total: number) => void;
 }
 
 export interface CheckpointOptions {
   /** Save all frames, so that the image needs no other beside it. */
   whole?: boolean;
+  /** Save variables that look like secrets too. */
+  allowSecrets?: boolean;
 }
 
 export interface CheckpointResult {
@@ -123,6 +127,12 @@ export interface BootOptions extends SandboxOptions, BaselineOptions {
    * tenant. Unless given, those of the same image or template.
    */
   tenant?: string;
+}
+
+/** A fork of a sandbox that runs. */
+export interface ForkOptions extends BootOptions {
+  /** Fork a program although variables that it was given look like secrets. */
+  allowSecrets?: boolean;
 }
 
 /** How a guest ended. */

@@ -5,17 +5,19 @@ import { closeInstance, type Instance } from './boot/instance.ts';
 import { openImage } from './boot/image-open.ts';
 import { launchProgram } from './boot/launch.ts';
 import { beginPhases, type Phases } from './boot/phases.ts';
+import { requireNoSecrets } from './boot/template-rules.ts';
 import { emptySnapshot, makeTemplate, type TemplateState } from './boot/template.ts';
 import { Session } from './boot/session.ts';
-import { closedStream, type Stdio, wireStdio } from './boot/stdio-wiring.ts';
+import type { OutputPipe } from './boot/output-pipe.ts';
+import { type Stdio, wireStdio } from './boot/stdio-wiring.ts';
 import { type Snapshot, withRootfs } from './boot/snapshot.ts';
 import { type StartOptions, startSnapshot } from './boot/start-snapshot.ts';
 import { prepareBoot } from './boot/prepare.ts';
 import { CatavmmError } from './errors.ts';
 import { wantedTechniques } from './options.ts';
 import type {
-  BootOptions, BuildOptions, BuildResult, CheckpointOptions, CheckpointResult, ProgramOptions,
-  Report, SandboxOptions, Status,
+  BootOptions, BuildOptions, BuildResult, CheckpointOptions, CheckpointResult, ForkOptions,
+  ProgramOptions, Report, SandboxOptions, Status,
 } from './options.ts';
 
 /** What output() gives: the status and everything that was printed. */
@@ -36,16 +38,19 @@ export class Sandbox {
   readonly status: Promise<Status>;
   readonly #session: Session;
   readonly #origin: Snapshot;
-  /** Made when asked for: loading streams costs a process milliseconds. */
-  #stdout: ReadableStream<Uint8Array> | null;
-  #stderr: ReadableStream<Uint8Array> | null;
+  readonly #stdio: Stdio;
+  /** What a run was given; what an image holds was asked about when it was built. */
+  readonly #env: ProgramOptions['env'];
 
   /** @internal Use run(), boot(), FuncImage or Template. */
-  constructor(session: Session, stdio: Stdio, options: SandboxOptions, origin: Snapshot) {
+  constructor(
+    session: Session, stdio: Stdio, options: SandboxOptions & Pick<ProgramOptions, 'env'>,
+    origin: Snapshot,
+  ) {
     this.#session = session;
     this.#origin = origin;
-    this.#stdout = stdio.stdout;
-    this.#stderr = stdio.stderr;
+    this.#stdio = stdio;
+    this.#env = options.env;
     this.status = session.status.then((status) => {
       stdio.finish();
       if (status.reason === 'aborted') throw options.signal?.reason;
@@ -56,12 +61,12 @@ export class Sandbox {
 
   /** What the guest prints on stdout; empty unless the option is 'piped'. */
   get stdout(): ReadableStream<Uint8Array> {
-    return this.#stdout ??= closedStream();
+    return streamOf(this.#stdio.stdout);
   }
 
   /** The same of stderr. */
   get stderr(): ReadableStream<Uint8Array> {
-    return this.#stderr ??= closedStream();
+    return streamOf(this.#stdio.stderr);
   }
 
   /** Runs a program from the beginning. @throws CatavmmError, HostError */
@@ -112,7 +117,7 @@ export class Sandbox {
   /** Waits for the end and collects what was printed ('piped' streams only). */
   async output(): Promise<Output> {
     const [stdout, stderr, status] = await Promise.all([
-      collect(this.stdout), collect(this.stderr), this.status,
+      collect(this.#stdio.stdout), collect(this.#stdio.stderr), this.status,
     ]);
     return { ...status, stdout, stderr };
   }
@@ -140,9 +145,10 @@ export class Sandbox {
    * Starts another sandbox that goes on where this one is just now; this one goes on too. For more
    * than a few forks of one place, make a Template. @throws CatavmmError, HostError
    */
-  async fork(options: BootOptions = {}): Promise<Sandbox> {
+  async fork(options: ForkOptions = {}): Promise<Sandbox> {
     const { Template } = await import('./template.ts');
-    const template = await Template.from(this, { pool: { low: 0, high: 0 } });
+    const allowSecrets = options.allowSecrets === true;
+    const template = await Template.from(this, { pool: { low: 0, high: 0 }, allowSecrets });
     try {
       const sandbox = await template.fork(options);
       const close = (): void => { void template.close(); };
@@ -160,12 +166,14 @@ export class Sandbox {
    * of a program that was run, all is written. @throws CatavmmError, HostError, file system errors
    */
   async checkpoint(file: string, options: CheckpointOptions = {}): Promise<CheckpointResult> {
+    if (options.allowSecrets !== true) requireNoSecrets(this.#env);
     const { writeCheckpoint } = await import('./boot/checkpoint-file.ts');
     return writeCheckpoint(this.#session.running(), this.#origin, file, options);
   }
 
   /** @internal Its state just now. @throws CatavmmError, HostError */
-  capture(): TemplateState {
+  capture(allowSecrets: boolean): TemplateState {
+    if (!allowSecrets) requireNoSecrets(this.#env);
     return makeTemplate(this.#session.running(), this.#origin);
   }
 
@@ -182,6 +190,16 @@ export class Sandbox {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
+}
+
+/** What is not piped is an empty stream. */
+function streamOf(pipe: OutputPipe | null): ReadableStream<Uint8Array> {
+  return pipe?.stream() ??
+    new ReadableStream<Uint8Array>({ start: (controller) => controller.close() });
+}
+
+function collect(pipe: OutputPipe | null): Promise<Uint8Array> {
+  return pipe?.collect() ?? Promise.resolve(new Uint8Array());
 }
 
 /** @internal Starts a sandbox of a snapshot. @throws ImageError, HostError */
@@ -208,16 +226,4 @@ async function traceCalls(instance: Instance, write: (line: string) => void): Pr
     closeInstance(instance);
     throw error;
   }
-}
-
-async function collect(stream: ReadableStream<Uint8Array>): Promise<Uint8Array> {
-  const parts: Uint8Array[] = [];
-  for await (const part of stream as unknown as AsyncIterable<Uint8Array>) parts.push(part);
-  const joined = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    joined.set(part, at);
-    at += part.length;
-  }
-  return joined;
 }

@@ -14,6 +14,8 @@ import { Sandbox, startFrom } from './sandbox.ts';
 export interface TemplateOptions {
   /** How many machines shall be ready for forks, `{ low: 1, high: 2 }` unless given. */
   pool?: WaterMarks;
+  /** Make it although variables that the sandbox was given look like secrets. */
+  allowSecrets?: boolean;
 }
 
 const DEFAULT_POOL: WaterMarks = { low: 1, high: 2 };
@@ -49,7 +51,8 @@ export class Template {
    */
   static async from(source: FuncImage | Sandbox, options: TemplateOptions = {}): Promise<Template> {
     const [state, image] = source instanceof Sandbox
-      ? [source.capture(), source.image] : [captureImage(source), source.path];
+      ? [source.capture(options.allowSecrets === true), source.image]
+      : [captureImage(source), source.path];
     const pool = options.pool ?? DEFAULT_POOL;
     try {
       if (pool.low > 0) prepareZygotes(zygoteOptionsOf(state), pool.low, READY_PAGES);

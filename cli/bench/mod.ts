@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { bootsExperiment } from './boots.ts';
+import { densityExperiment } from './density.ts';
 import { exitExperiment } from './exit.ts';
 import {
   currentLoad, describeMachine, type MachineInfo, OTHERS_PERCENT_HIGH, type Sharing, watchSharing,
@@ -15,7 +16,7 @@ import { wasmExperiment } from './wasm.ts';
 
 export const experiments: readonly Experiment[] = [
   exitExperiment, wasmExperiment, timelineExperiment, processExperiment, bootsExperiment,
-  recoveryExperiment,
+  densityExperiment, recoveryExperiment,
 ];
 
 export interface BenchOptions {

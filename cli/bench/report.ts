@@ -4,7 +4,7 @@
 // the note says why and what would make it possible.
 
 /** Times are in microseconds; a ratio has no unit. */
-export type Unit = 'us' | 'count' | 'ratio';
+export type Unit = 'us' | 'bytes' | 'count' | 'ratio';
 
 export interface Row {
   /** What the row belongs to, for example a program. */

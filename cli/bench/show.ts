@@ -1,7 +1,7 @@
 // The report as text for a terminal.
 import type { Output } from '../output.ts';
 import { formatTable } from '../output.ts';
-import { formatCount, formatMicros } from '../sizes.ts';
+import { formatBytes, formatCount, formatMicros } from '../sizes.ts';
 import type { BenchReport, MeasuredExperiment } from './mod.ts';
 import type { Claim, Row, Unit } from './report.ts';
 
@@ -10,7 +10,8 @@ export function formatValue(value: number | null, unit: Unit): string {
   if (value === null) return '–';
   if (unit === 'ratio') return `${value.toFixed(2)} ×`;
   if (unit === 'count') return formatCount(Math.round(value));
-  return value < 0 ? `-${formatMicros(-value)}` : formatMicros(value);
+  const format = unit === 'bytes' ? formatBytes : formatMicros;
+  return value < 0 ? `-${format(-value)}` : format(value);
 }
 
 /** Rows as a table; the group is named once. */

@@ -98,6 +98,7 @@ export const command: Command = async ({ args, output, env }) => {
     output: image,
     entry,
     selfContained: args.has('self-contained'),
+    allowSecrets: args.has('allow-secrets'),
     // What the program prints before the image is saved goes to stderr: stdout is the result's.
     stdout: 'inherit',
     stderr: 'inherit',

@@ -74,6 +74,7 @@ test('tables show a dash where nothing was measured', () => {
   assert.is(formatValue(1.234, 'ratio'), '1.23 ×');
   assert.is(formatValue(-1500, 'us'), '-1.5 ms');
   assert.is(formatValue(1234, 'count'), '1,234');
+  assert.is(formatValue(-1536, 'bytes'), '-1.5 KiB');
   const rows = [makeRow('g', 'a', 'us', [1, 2, 3]), makeRow('g', 'b', 'us', [], 'no compiler')];
   const lines = formatRows(rows).split('\n');
   assert.match(lines[1] ?? '', /^g +a +3 +1\.0 µs +2\.0 µs +3\.0 µs$/);
@@ -86,8 +87,9 @@ test('--only takes names of experiments, separated by commas', () => {
   assert.is(parseOnly(undefined), undefined);
   assert.equal(parseOnly('exit, wasm'), ['exit', 'wasm']);
   assert.throws(() => parseOnly('exits'), /There is no experiment "exits"/);
-  assert.equal(experiments.map(({ name }) => name),
-    ['exit', 'wasm', 'timeline', 'process', 'boots', 'recovery']);
+  assert.equal(experiments.map(({ name }) => name), [
+    'exit', 'wasm', 'timeline', 'process', 'boots', 'density', 'recovery',
+  ]);
 });
 
 test('the machine is described, and who else used it', () => {
@@ -183,6 +185,17 @@ testKvm('recovery is measured', async () => {
     assertMeasured(find(experiment, group, name));
   }
   assert.is(experiment.claims.length, 3);
+}, slow);
+
+testKvm('density is measured, with idle sandboxes in worker processes', async () => {
+  const experiment = await measureQuickly('density');
+  for (const level of ['0 live', '100 live']) {
+    assertMeasured(find(experiment, level, 'call to first output'));
+    assertMeasured(find(experiment, level, 'of it in the worker'));
+  }
+  assertMeasured(find(experiment, '100 live', 'memory of one idle'));
+  assert.is(find(experiment, '100 live', 'sandboxes').median, 100);
+  assert.is(experiment.claims[0]?.holds, null, '1,000 are not reached');
 }, slow);
 
 testKvm('process is measured, and what is missing says how to get it', async () => {

@@ -96,6 +96,13 @@ testKvm('boot writes a report with phases', () => {
   assert.ok(Object.keys(boot['phases'] as object).includes('objects'));
 }, slow);
 
+testKvm('build shows system calls when it is asked to', () => {
+  const traced = join(directory, 'traced.cfi');
+  const { code, stderr } = catavmm(['build', '--strace', '-o', traced, '--', hello]);
+  assert.is(code, 0, stderr);
+  assert.match(stderr, /^arch_prctl\(|^brk\(|^write\(1, /m);
+}, slow);
+
 testKvm('boot has a sentence for a report that cannot be written', () => {
   ensureImage();
   const { code, stderr } = catavmm(['boot', '--report', '/nonesuch/report.json', image], 'Ada\n');

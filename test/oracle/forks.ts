@@ -91,7 +91,7 @@ export class Dialogue {
   async line(): Promise<string> {
     while (!this.#seen.includes('\n')) {
       const { done, value } = await this.#reader.read();
-      if (done) throw new Error(`it ended: ${this.#seen} ${JSON.stringify(await this.sandbox.status)}`);
+      if (done) throw new Error(`it ended: ${(await this.sandbox.status).code} ${this.#seen}`);
       this.#seen += textOf(value);
     }
     const end = this.#seen.indexOf('\n');

@@ -368,7 +368,8 @@ test('moveHot() does the same in all builds on random trees', () => {
     };
     const results = Object.values(variants).map((create) => {
       const copy = copyMemory(memory);
-      return { code: create(copy).moveHot(tree, tablesPfn, run), bytes: new Uint8Array(copy.buffer) };
+      const code = create(copy).moveHot(tree, tablesPfn, run);
+      return { code, bytes: new Uint8Array(copy.buffer) };
     });
     for (const { code, bytes } of results) {
       assert.is(code, results[0]?.code);

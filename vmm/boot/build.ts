@@ -22,8 +22,12 @@ import { beginPhases, type Phases } from './phases.ts';
 import { type LayersBelow, layersOf, NOTHING_BELOW } from './same-frames.ts';
 import { profileImage } from './profile.ts';
 import { parseMemory } from '../memory-size.ts';
-import { hasDeniedCall, requireTemplatable } from './template-rules.ts';
-import { processOf } from '../kernel/kernel.ts';
+import { hasDeniedCall, requireNoSecrets, requireTemplatable } from './template-rules.ts';
+import { type Kernel, processOf } from '../kernel/kernel.ts';
+import { frameAt } from '../kernel/mm/pages.ts';
+import { findEntry } from '../kernel/mm/tables.ts';
+import { TOUCH_OK, touchPage } from '../kernel/mm/touch.ts';
+import { findVma } from '../kernel/mm/vma.ts';
 import { writeFd } from '../host/stdio.ts';
 
 const DEFAULT_TIMEOUT_MS = 120_000;
@@ -34,6 +38,7 @@ const NEWLINE = 0x0a;
  * @throws CatavmmError when the entry is not reached, HostError, file system errors
  */
 export async function buildImage(options: BuildOptions): Promise<BuildResult> {
+  if (options.allowSecrets !== true) requireNoSecrets(options.env);
   const parent = options.from === undefined ? null : openParent(options);
   const isDeterministic = parent?.header.clock.deterministic ?? options.deterministic;
   const unpin = isDeterministic === true ? pinToFirstCpu() : () => undefined;
@@ -61,6 +66,10 @@ async function buildOnCpu(options: Build): Promise<BuildResult> {
   const console = new QueueConsole(outputSink(options));
   const instance = launch(options, console, phases);
   try {
+    if (options.strace !== undefined) {
+      const { traceCalls } = await import('./strace-hook.ts');
+      traceCalls(instance, options.strace);
+    }
     const watch = watchEntry(
       instance.k, console, options.entry ?? { kind: 'default' }, trainingOf(options),
     );
@@ -166,8 +175,9 @@ async function reorder(
     const { bankFrames } = instance.k.ports.frames;
     const combined = (frames: number[]): number[] => frames.map((frame) =>
       frame < baseFrames ? bankFrames + frame : frameOrder[frame - baseFrames] as number);
+    const fresh = profile.fresh.flatMap((gva) => makePresent(instance.k, gva));
     checkpoint = takeCheckpoint(instance.k, {
-      written: combined(profile.written),
+      written: [...combined(profile.written), ...fresh],
       read: combined(profile.read),
     }, belowOf(options));
   } finally {
@@ -184,6 +194,15 @@ async function reorder(
     objects: checkpoint.objectCount,
     relations: checkpoint.relations.length / 2,
   };
+}
+
+/** The zero frame of a page that boots write at once, made if there is none. */
+function makePresent(k: Kernel, gva: number): number[] {
+  const mm = processOf(k).mm;
+  const vma = mm === null ? null : findVma(mm, gva);
+  if (mm === null || vma === null || vma.inode !== null) return [];
+  if (touchPage(k, vma, gva, true, false) !== TOUCH_OK) return [];
+  return [frameAt(k, findEntry(k.tables, mm.rootTable, gva))];
 }
 
 /** What does not change from a parent to its children. */

@@ -9,6 +9,7 @@ import { writeImage } from './image-write.ts';
 import type { Instance } from './instance.ts';
 import { NOTHING_BELOW } from './same-frames.ts';
 import type { Snapshot } from './snapshot.ts';
+import { requireTemplatable } from './template-rules.ts';
 
 /**
  * Writes what a sandbox is just now.
@@ -21,6 +22,7 @@ export function writeCheckpoint(
   const { k, runner, zygote } = instance;
   const base = options.whole === true ? null : origin.base;
   if (base !== null) requireBeside(file, base);
+  requireTemplatable(k);
   runner.parkThread();
   const below = base === null
     ? NOTHING_BELOW : { frames: base.frames, tables: origin.tables.address };

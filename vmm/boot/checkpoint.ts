@@ -13,7 +13,7 @@ import { visitPresent } from '../kernel/mm/tables.ts';
 import { frameAt } from '../kernel/mm/pages.ts';
 import { pfnAt, PTE_SHARED } from '../kernel/mm/pte.ts';
 import { BASE_FRAME, PAGE_BYTES } from '../kernel/ports.ts';
-import { nowNs } from '../kernel/time/clock.ts';
+import { saveClocks } from '../kernel/time/wall-timers.ts';
 import { ImageError } from './image-error.ts';
 import { findImageLeaf } from './image-tables.ts';
 import { type LayersBelow, NOTHING_BELOW, visitSameFrames } from './same-frames.ts';
@@ -78,10 +78,11 @@ export function takeCheckpoint(
 ): Checkpoint {
   const mm = processOf(k).mm;
   if (mm === null) throw new Error('the sandbox has no program');
-  k.root.savedMonotonicNs = nowNs(k);
+  saveClocks(k);
   const work = beginWork(k, mm, below.frames);
   try {
     markFrames(work);
+    keepHotFrames(work, hot);
     dropZeroFrames(work);
     const counts = numberFrames(work, hot, below);
     const tables = packTables(work, counts.hot);
@@ -184,6 +185,14 @@ function markFrames(work: Work): void {
 function markFrame(work: Work, id: number, mark: number): void {
   const at = work.marks.address + combinedOf(work, id);
   u8[at] = (u8[at] as number) | mark;
+}
+
+/** What is touched at once is stored even if it is zero: a boot then has it before it runs. */
+function keepHotFrames(work: Work, hot: HotFrames): void {
+  for (const index of [...hot.written, ...hot.read]) {
+    const at = work.marks.address + index;
+    if (index < work.frames && u8[at] !== 0) u8[at] = (u8[at] as number) | MARK_KEEP;
+  }
 }
 
 /** Frames that are all zero and nobody would miss are not stored: a later touch makes a new one. */

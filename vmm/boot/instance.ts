@@ -2,7 +2,7 @@
 import { HostRoot } from '../host/files.ts';
 import type { Kernel, KernelLimits } from '../kernel/kernel.ts';
 import { DEFAULT_LIMITS } from '../kernel/kernel.ts';
-import type { LowerFs, Ports } from '../kernel/ports.ts';
+import type { EntropyPort, LowerFs, Ports } from '../kernel/ports.ts';
 import type { WaitableConsole } from './console.ts';
 import { makeCounters, type RunCounters } from './counters.ts';
 import { type FrameReader, makeGuestFrames } from './guest-frames.ts';
@@ -34,6 +34,8 @@ export interface PortOptions {
   /** For boots: frames of the image and how to read them. */
   baseFrames: number;
   readFrames: FrameReader | null;
+  /** Default: the host's. */
+  entropy?: EntropyPort | undefined;
 }
 
 /** The ports of a sandbox over `zygote`. */
@@ -46,7 +48,7 @@ export function makePorts(options: PortOptions): Ports {
     lower: options.lower,
     console: options.console,
     clock: makeClock(),
-    entropy: makeEntropy(),
+    entropy: options.entropy ?? makeEntropy(),
     events: makeEvents(options.onEvent),
     fpu: makeFpu(zygote.machine),
   };

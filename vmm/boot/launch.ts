@@ -3,6 +3,7 @@ import type { HostRoot } from '../host/files.ts';
 import type { CfiProgram, CfiRootfs } from '../../formats/cfi/header.ts';
 import type { BootOptions, BuildOptions, ProgramOptions, Technique } from '../options.ts';
 import { parseMemory } from '../memory-size.ts';
+import type { EntropyPort } from '../kernel/ports.ts';
 import { makeKernel } from '../kernel/make-kernel.ts';
 import type { WaitableConsole } from './console.ts';
 import { checkCpu } from './cpu-check.ts';
@@ -97,6 +98,8 @@ export interface SnapshotOptions
   isCaptured?: boolean;
   /** What takes the place of techniques that are turned off. */
   baseline?: Baseline | undefined;
+  /** Default: the host's random bytes. */
+  entropy?: EntropyPort;
   /** Use the descriptors that sandboxes of this snapshot share, and leave them open. */
   sharesIo?: boolean;
 }
@@ -143,6 +146,7 @@ export function launchSnapshot(
       preCopies: options.isCaptured !== true && !isOff('write-set'),
       baseline: options.baseline ?? null,
       isCaptured: options.isCaptured === true,
+      entropy: options.entropy,
       onEvent: options.onEvent ?? ignore,
     }, phases);
   } catch (error) {

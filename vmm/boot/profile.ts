@@ -19,14 +19,17 @@ import { closeImage, openImage, type OpenImage } from './image-open.ts';
 import { closeInstance, type Instance } from './instance.ts';
 import { launchSnapshot } from './launch.ts';
 import { beginPhases } from './phases.ts';
-import { collectWritten } from './write-set.ts';
+import { collectWritten, isFreshPage } from './write-set.ts';
 
 /** Image frames in the order in which the image shall have them. */
 export interface Profile {
   written: number[];
   read: number[];
+  /** Private anonymous pages that the image does not have and the boot wrote: guest addresses. */
+  fresh: number[];
 }
 
+const NOTHING: Profile = { written: [], read: [], fresh: [] };
 /** Longest trial: what a request touches first shows early. */
 const TRIAL_MS = 1500;
 /** The same for a deterministic trial, which no clock may end. */
@@ -70,11 +73,11 @@ async function runTrial(
     const { deterministic, runHead } = instance.k.root;
     if (!deterministic) return touchedFrames(instance, image);
     // How far a thread comes until the deadline is chance.
-    if (end === 'timeout' && runHead !== null) return { written: [], read: [] };
+    if (end === 'timeout' && runHead !== null) return NOTHING;
     return { ...touchedFrames(instance, image), read: [] };
   } catch {
     // A trial that fails costs speed, not correctness: the image keeps its plain order.
-    return { written: [], read: [] };
+    return NOTHING;
   } finally {
     closeInstance(instance);
   }
@@ -87,19 +90,24 @@ async function runTrial(
 function touchedFrames(instance: Instance, image: OpenImage): Profile {
   const { k } = instance;
   const mm = processOf(k).mm;
-  if (mm === null) return { written: [], read: [] };
+  if (mm === null) return NOTHING;
   const original = new Map(collectWritten(k, image).map(({ vpn, frame }) => [vpn, frame]));
   const written = new Set<number>();
   const read = new Set<number>();
+  const fresh: number[] = [];
   const basePfn = BASE_GPA / PAGE_BYTES;
   visitPresent(k.tables, mm.rootTable, 0, USER_END, (at, gva) => {
     const pfn = pfnAt(at);
     const frame = pfn >= basePfn ? pfn - basePfn : original.get(gva / PAGE_BYTES);
     const flags = u32[at] as number;
-    if (frame === undefined || (flags & PTE_A) === 0) return;
+    if ((flags & PTE_A) === 0) return;
+    if (frame === undefined) {
+      if ((flags & PTE_D) !== 0 && isFreshPage(k, gva)) fresh.push(gva);
+      return;
+    }
     if (pfn < basePfn && (flags & PTE_D) !== 0) written.add(frame);
     else read.add(frame);
   });
   for (const frame of written) read.delete(frame);
-  return { written: [...written], read: [...read] };
+  return { written: [...written], read: [...read], fresh };
 }

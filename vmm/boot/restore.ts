@@ -8,9 +8,11 @@ import { Sandbox } from '../kernel/records/index.ts';
 import { arenaBytesFor, assembleKernel } from '../kernel/make-kernel.ts';
 import { type Kernel, processOf } from '../kernel/kernel.ts';
 import type { Mm } from '../kernel/records/mm.ts';
+import { wipeOnFork } from '../kernel/mm/address-space.ts';
+import { clockWasSet } from '../kernel/time/wall-timers.ts';
 import { resumeEntry } from '../kernel/entry.ts';
 import { reconnectConsole } from '../kernel/ipc/console.ts';
-import { type LowerFs, PAGE_BYTES } from '../kernel/ports.ts';
+import { type EntropyPort, type LowerFs, PAGE_BYTES } from '../kernel/ports.ts';
 import { mapFileOver, wantHugePages } from '../host/memory.ts';
 import { FIRST_GUEST_TABLE, TABLES_GPA } from '../machine/layout.ts';
 import type { WaitableConsole } from './console.ts';
@@ -38,6 +40,7 @@ export interface RestoreOptions {
   baseline: Baseline | null;
   /** It is to be captured where it is: it does not go on. */
   isCaptured: boolean;
+  entropy: EntropyPort | undefined;
   onEvent: (kind: string, detail: string) => void;
 }
 
@@ -91,6 +94,7 @@ function joinSandbox(
     zygote,
     console: options.console,
     lower: options.io.lower,
+    entropy: options.entropy,
     onEvent: options.onEvent,
     baseFrames: snapshot.baseFrames,
     readFrames: (offset, target) => readSnapshotFrames(snapshot, offset, target),
@@ -155,7 +159,9 @@ function restoreTables(k: Kernel, options: RestoreOptions): void {
     throw new ImageError('tables', `The func-image's page tables are malformed: ${sentence}.`);
   }
   if (hot !== null) moveHot(merge, { ...target, count }, hot);
-  (processOf(k).mm as Mm).rootTable = zygote.firstTable;
+  const mm = processOf(k).mm as Mm;
+  mm.rootTable = zygote.firstTable;
+  if (usable) mm.residentPages += (writeSet as WriteSet).fresh;
   k.tables.adopt(zygote.firstTable + count);
 }
 
@@ -198,11 +204,15 @@ function copyWriteSet(k: Kernel, snapshot: Snapshot, writeSet: WriteSet): boolea
   return true;
 }
 
-/** CLOCK_MONOTONIC goes on where it was; a deterministic one knows nothing of the host's. */
+/**
+ * CLOCK_MONOTONIC goes on where it was, CLOCK_REALTIME is the host's; deterministic ones know
+ * nothing of the host's.
+ */
 function setClock(k: Kernel): void {
   const { root } = k;
   if (root.deterministic) return;
   root.monotonicOffsetNs = root.savedMonotonicNs - k.ports.clock.monotonicNs();
+  clockWasSet(k);
 }
 
 /** What no two instances may share (design: Uniqueness). Fails closed: an error ends the boot. */
@@ -210,6 +220,7 @@ function redraw(k: Kernel): void {
   const { root } = k;
   root.generation++;
   k.ports.entropy.fill(root.bootId);
+  wipeOnFork(k, processOf(k).mm as Mm);
   reconnectConsole(k);
   resumeEntry(k);
 }

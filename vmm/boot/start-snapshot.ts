@@ -6,6 +6,7 @@ import type { WaitableConsole } from './console.ts';
 import type { Instance } from './instance.ts';
 import { ioCacheOf } from './io-cache.ts';
 import { launchSnapshot } from './launch.ts';
+import type { EntropyPort } from '../kernel/ports.ts';
 import type { Phases } from './phases.ts';
 import { Session } from './session.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -15,6 +16,8 @@ export interface StartOptions extends BootOptions {
   mode: BootMode;
   /** Made of `without` and `eager`, which alone do nothing. */
   baseline?: Baseline | undefined;
+  /** Default: the host's random bytes. */
+  entropy?: EntropyPort;
   /** The image's file, for the report. */
   image: string | null;
 }

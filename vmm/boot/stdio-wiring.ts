@@ -3,26 +3,22 @@ import type { OutputTarget, SandboxOptions, StdinSource } from '../options.ts';
 import { writeFd } from '../host/stdio.ts';
 import { HostConsole, QueueConsole, type WaitableConsole } from './console.ts';
 import { toBytes } from './launch.ts';
+import { OutputPipe } from './output-pipe.ts';
 
-/** A console and the streams that belong to it. */
+/** A console and the pipes that belong to it. */
 export interface Stdio {
   console: WaitableConsole;
   /** What is piped; null for what is not. */
-  stdout: ReadableStream<Uint8Array> | null;
-  stderr: ReadableStream<Uint8Array> | null;
-  /** Ends both streams. */
+  stdout: OutputPipe | null;
+  stderr: OutputPipe | null;
+  /** Ends both. */
   finish(): void;
 }
 
-/** Bytes a piped stream may hold before the guest's writes block. */
-const PIPE_BYTES = 1024 * 1024;
 /** Bytes of stdin kept ahead of the guest. */
 const STDIN_BYTES = 256 * 1024;
 
-interface Pipe {
-  stream: ReadableStream<Uint8Array> | null;
-  controller: ReadableStreamDefaultController<Uint8Array> | null;
-}
+type Output = OutputPipe | null;
 
 /** Makes the console that the options ask for. */
 export function wireStdio(options: SandboxOptions): Stdio {
@@ -35,51 +31,21 @@ export function wireStdio(options: SandboxOptions): Stdio {
 }
 
 function wireQueues(stdin: StdinSource, targets: [OutputTarget, OutputTarget]): Stdio {
-  const pipes = targets.map((target, index): Pipe =>
-    target === 'piped'
-      ? makePipe(() => console.resume((index + 1) as 1 | 2))
-      : { stream: null, controller: null });
+  const [stdout, stderr] = targets.map((target, index) => target === 'piped'
+    ? new OutputPipe(() => console.resume((index + 1) as 1 | 2)) : null) as [Output, Output];
   const console: QueueConsole = new QueueConsole((stream, data) => {
-    const target = targets[stream - 1];
-    if (target === 'inherit') writeFd(stream, data);
-    const controller = pipes[stream - 1]?.controller ?? null;
-    if (controller === null) return true;
-    controller.enqueue(data);
-    return (controller.desiredSize ?? 1) > 0;
+    if (targets[stream - 1] === 'inherit') writeFd(stream, data);
+    return (stream === 1 ? stdout : stderr)?.push(data) ?? true;
   });
   const stopFeeding = feedStdin(console, stdin);
   return {
-    console,
-    stdout: (pipes[0] as Pipe).stream,
-    stderr: (pipes[1] as Pipe).stream,
+    console, stdout, stderr,
     finish: () => {
-      for (const { controller } of pipes) closeQuietly(controller);
+      stdout?.end();
+      stderr?.end();
       stopFeeding();
     },
   };
-}
-
-function makePipe(onPull: () => void): Pipe {
-  const pipe: Pipe = { stream: null, controller: null };
-  pipe.stream = new ReadableStream<Uint8Array>({
-    start: (controller) => { pipe.controller = controller; },
-    pull: onPull,
-    cancel: () => { pipe.controller = null; },
-  }, { highWaterMark: PIPE_BYTES, size: (chunk) => chunk.length });
-  return pipe;
-}
-
-/** What stands for a stream that is not piped. */
-export function closedStream(): ReadableStream<Uint8Array> {
-  return new ReadableStream<Uint8Array>({ start: (controller) => controller.close() });
-}
-
-function closeQuietly(controller: ReadableStreamDefaultController<Uint8Array> | null): void {
-  try {
-    controller?.close();
-  } catch {
-    // The reader cancelled it.
-  }
 }
 
 /** Gives the guest its stdin; the result ends that, for a guest that has ended. */

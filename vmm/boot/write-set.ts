@@ -5,17 +5,22 @@
 //
 //   private tree   only the tables on the path to these pages; leaf j names bank frame 1 + j
 //   merged with the image's tables (base) by the merge module: private entry if present, else base
+import { MAP_SHARED } from '../abi/mman.ts';
 import { processOf, type Kernel } from '../kernel/kernel.ts';
 import {
   pfnAt, PTE_A, PTE_D, PTE_NX_HIGH, PTE_P, PTE_SHARED, setEntry,
 } from '../kernel/mm/pte.ts';
 import { visitPresent } from '../kernel/mm/tables.ts';
+import { findVma } from '../kernel/mm/vma.ts';
 import { giveRegion, memory, type Region, takeRegion, u32 } from '../kernel/state/memory.ts';
 import { createLayout } from '../../wasm/layout.ts';
 import { BANK_GPA, BASE_GPA } from '../machine/layout.ts';
 import { PAGE_BYTES } from '../kernel/ports.ts';
 import type { Snapshot } from './snapshot.ts';
 import { entryWord, findImageLeaf, FIRST_TABLE_PFN } from './image-tables.ts';
+
+/** Of a page that is zero at first. */
+export const NO_FRAME = -1;
 
 /** A touched page: its virtual page number and the image frame it had. */
 export interface TouchedPage {
@@ -29,6 +34,8 @@ export interface WriteSet {
   /** Private table tree, its leaves naming bank frames from 1 on. */
   readonly tree: Region;
   readonly tableCount: number;
+  /** How many of the pages the snapshot does not have. */
+  readonly fresh: number;
 }
 
 /** More pages than this are not pre-copied: the boot would pay for what it may not need. */
@@ -84,12 +91,22 @@ export function collectTouched(k: Kernel, snapshot: Snapshot): TouchedPage[] {
     const flags = u32[at] as number;
     if ((flags & PTE_A) === 0) return;
     const vpn = gva / PAGE_BYTES;
-    const leaf = findImageLeaf(snapshot.tables.address, vpn);
-    if (leaf === 0 || ((u32[leaf] as number) & PTE_SHARED) !== 0) return;
     const isWritten = pfnAt(at) < BASE_PFN && (flags & PTE_D) !== 0;
-    pages.push({ vpn, frame: pfnAt(leaf) - BASE_PFN, isWritten });
+    const leaf = findImageLeaf(snapshot.tables.address, vpn);
+    if (leaf === 0) {
+      if (isWritten && isFreshPage(k, gva)) pages.push({ vpn, frame: NO_FRAME, isWritten });
+    } else if (((u32[leaf] as number) & PTE_SHARED) === 0) {
+      pages.push({ vpn, frame: pfnAt(leaf) - BASE_PFN, isWritten });
+    }
   });
   return pages.sort((a, b) => a.frame - b.frame);
+}
+
+/** Whether a page that the snapshot lacks is zero in each sandbox when it is first touched. */
+export function isFreshPage(k: Kernel, gva: number): boolean {
+  const mm = processOf(k).mm;
+  const vma = mm === null ? null : findVma(mm, gva);
+  return vma !== null && vma.inode === null && (vma.flags & MAP_SHARED) === 0;
 }
 
 /** Builds the private tree for `pages`; null when there are none or too many. */
@@ -113,13 +130,15 @@ export function makeWriteSet(image: Snapshot, pages: readonly TouchedPage[]): Wr
     const flags = isWritten ? LEAF_WRITTEN : LEAF_READ;
     setEntry(entryWord(tables, table, vpn % 512), pfn, flags, isExecutable);
   });
-  return { pages, tree: region, tableCount };
+  const fresh = pages.filter(({ frame }) => frame === NO_FRAME).length;
+  return { pages, tree: region, tableCount, fresh };
 }
 
 /** Runs of consecutive image frames: [first frame, first position, count]. */
 export function frameRuns(pages: readonly TouchedPage[]): [number, number, number][] {
   const runs: [number, number, number][] = [];
   pages.forEach(({ frame }, position) => {
+    if (frame === NO_FRAME) return;
     const last = runs[runs.length - 1];
     if (last !== undefined && last[0] + last[2] === frame) last[2]++;
     else runs.push([frame, position, 1]);

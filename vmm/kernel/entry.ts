@@ -60,18 +60,28 @@ export function resumeEntry(k: Kernel): void {
   wake(k, queue);
 }
 
-export const entryCalls: Family = { catavmm_entry: full(entry) };
+export const entryCalls: Family = {
+  catavmm_entry: full(entry),
+  catavmm_generation: full((k) => k.root.generation),
+};
 
 const encoder = new TextEncoder();
 
-/** /dev/catavmm/entry: the first read is the entry, and gives the generation in decimal. */
+/** File.variant of /dev/catavmm/generation. */
+export const READS_GENERATION = 1;
+
+/**
+ * /dev/catavmm/entry: the first read is the entry, and gives the generation in decimal.
+ * /dev/catavmm/generation: the same, but never the entry.
+ */
 defineFileOps(FILE_ENTRY, {
   seekable: false,
   read: (k: Kernel, file: File, to) => {
     if (file.position > 0) return 0;
     // A boot has woken this very read: where it was the entry, it is not a second one.
     const isResumed = k.current?.waitState === RESUMED;
-    if (!isResumed && wantsExplicit(k) && k.root.trainLeft === 0) {
+    const isEntry = file.variant !== READS_GENERATION && !isResumed;
+    if (isEntry && wantsExplicit(k) && k.root.trainLeft === 0) {
       k.root.entryKind = ENTRY_EXPLICIT;
       return -EAGAIN;
     }

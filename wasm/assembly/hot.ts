@@ -1,6 +1,5 @@
-// Points a tree's leaves at copies: base frames firstFrame… of which the caller has copied the first
-// `count` to the bank, frame by frame, become bank frames. Shared leaves stay: a page cache names
-// their frames too.
+// Points a tree's leaves at copies: base frames that the caller has copied to the bank, one after
+// the other, become bank frames. Shared leaves stay: a page cache names their frames too.
 //
 // Preconditions as for mergeTree(): the tree has passed check() or came from trees that had.
 

@@ -1,12 +1,12 @@
 // Timer descriptors, timerfd(2): a timer (time/timers.ts) whose expirations are read as a counter.
 //
-// Deadlines are kept as CLOCK_MONOTONIC, also those given as CLOCK_REALTIME: the guest cannot set
-// the clock. Ownership: the TimerFd owns its Timer.
-import { EAGAIN, EFAULT, EINVAL } from '../../abi/errno.ts';
+// Deadlines are kept as CLOCK_MONOTONIC, also those given as CLOCK_REALTIME: only a boot sets that
+// clock (time/wall-timers.ts). Ownership: the TimerFd owns its Timer.
+import { EAGAIN, ECANCELED, EFAULT, EINVAL } from '../../abi/errno.ts';
 import { O_RDWR } from '../../abi/fcntl.ts';
 import { POLLIN } from '../../abi/poll.ts';
 import {
-  CLOCK_REALTIME, CLOCK_REALTIME_ALARM, TFD_TIMER_ABSTIME,
+  CLOCK_REALTIME, CLOCK_REALTIME_ALARM, TFD_TIMER_ABSTIME, TFD_TIMER_CANCEL_ON_SET,
 } from '../../abi/time.ts';
 import type { Kernel } from '../kernel.ts';
 import { TimerFd } from '../records/ipc.ts';
@@ -62,9 +62,12 @@ export function setTimerFd(
   const { timer } = timerFd;
   disarmTimer(k, timer);
   timerFd.expirations = 0;
+  timerFd.isCanceled = false;
   timer.intervalNs = intervalNs;
   if (value.sec === 0 && value.nsec === 0) return;
   const isAbsolute = (flags & TFD_TIMER_ABSTIME) !== 0;
+  timer.isReal = isAbsolute && isReal(timerFd.clock);
+  timerFd.cancelOnSet = timer.isReal && (flags & TFD_TIMER_CANCEL_ON_SET) !== 0;
   const deadlineNs = isAbsolute
     ? toMonotonic(k, timerFd.clock, value)
     : nowNs(k) + toNs(value.sec, value.nsec);
@@ -72,8 +75,11 @@ export function setTimerFd(
 }
 
 function toMonotonic(k: Kernel, clock: number, at: Moment): number {
-  const isReal = clock === CLOCK_REALTIME || clock === CLOCK_REALTIME_ALARM;
-  return isReal ? realToMonotonicNs(k, at) : toNs(at.sec, at.nsec);
+  return isReal(clock) ? realToMonotonicNs(k, at) : toNs(at.sec, at.nsec);
+}
+
+function isReal(clock: number): boolean {
+  return clock === CLOCK_REALTIME || clock === CLOCK_REALTIME_ALARM;
 }
 
 /** Time left and interval, as timerfd_gettime(2) gives them. */
@@ -88,12 +94,21 @@ export function timerFdExpired(k: Kernel, timerFd: TimerFd): void {
   wakeFor(k, timerFd.queue, POLLIN);
 }
 
+function isReadable({ expirations, isCanceled }: TimerFd): boolean {
+  return expirations > 0 || isCanceled;
+}
+
 const scratch: Uint8Array = new Uint8Array(8);
 const scratchView: DataView = new DataView(scratch.buffer);
 
 function readTimer(k: Kernel, file: File, to: IoBuffer): number {
   if (to.remaining < 8) return -EINVAL;
   const timerFd = behind(k, file);
+  if (timerFd.isCanceled) {
+    timerFd.isCanceled = false;
+    timerFd.expirations = 0;
+    return -ECANCELED;
+  }
   const { expirations } = timerFd;
   if (expirations === 0) return -EAGAIN;
   timerFd.expirations = 0;
@@ -114,7 +129,7 @@ function releaseTimer(k: Kernel, file: File): void {
 defineFileOps(FILE_TIMERFD, {
   seekable: false,
   read: readTimer,
-  poll: (k, file) => behind(k, file).expirations > 0 ? POLLIN : 0,
+  poll: (k, file) => isReadable(behind(k, file)) ? POLLIN : 0,
   queue: (k, file) => behind(k, file).queue,
   seek: seekNowhere,
   release: releaseTimer,

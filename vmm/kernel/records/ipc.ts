@@ -220,6 +220,9 @@ export interface TimerFd extends Rec {
   timer: Timer;
   clock: number;
   expirations: number;
+  /** TFD_TIMER_CANCEL_ON_SET: the next read says when the clock has been set. */
+  cancelOnSet: boolean;
+  isCanceled: boolean;
 }
 
 export const TimerFd: Kind<TimerFd> = kind<TimerFd>(KIND.timerFd, 'TimerFd', {
@@ -227,6 +230,8 @@ export const TimerFd: Kind<TimerFd> = kind<TimerFd>(KIND.timerFd, 'TimerFd', {
   timer: fMust(() => Timer),
   clock: fU32,
   expirations: fNum,
+  cancelOnSet: fBool,
+  isCanceled: fBool,
 });
 
 export interface SignalFd extends Rec {

@@ -30,6 +30,9 @@ export interface Sandbox extends Rec {
   monotonicOffsetNs: number;
   /** Guest CLOCK_MONOTONIC when it was saved (ns). */
   savedMonotonicNs: number;
+  /** Guest CLOCK_REALTIME then. */
+  savedRealSec: number;
+  savedRealNsec: number;
   /** Set by --deterministic: clocks and randomness come from `seed` and the syscall count. */
   deterministic: boolean;
   seed: Uint8Array;
@@ -70,6 +73,8 @@ export const Sandbox: Kind<Sandbox> = kind<Sandbox>(KIND.sandbox, 'Sandbox', {
   nextTid: fU32,
   monotonicOffsetNs: within(fNum, -(2 ** 53), 2 ** 53),
   savedMonotonicNs: within(fNum, 0, 2 ** 53),
+  savedRealSec: within(fNum, 0, 2 ** 33),
+  savedRealNsec: within(fNum, 0, 999_999_999),
   deterministic: fBool,
   seed: fBlob(32),
   syscallCount: within(fNum, 0, 2 ** 43),

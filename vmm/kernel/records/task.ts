@@ -184,6 +184,8 @@ export interface Task extends Rec {
   // What a blocked call keeps between its executions; all zero when a call begins.
   /** Absolute CLOCK_MONOTONIC ns at which it times out; 0 = never. */
   waitDeadlineNs: number;
+  /** The deadline was given as a point of CLOCK_REALTIME (time/wall-timers.ts). */
+  waitIsReal: boolean;
   /** Bytes or items done so far. */
   waitProgress: number;
   /** The call's own small state. */
@@ -238,6 +240,7 @@ export const Task: Kind<Task> = kind<Task>(KIND.task, 'Task', {
   robustList: fNum,
   name: fBlob(16),
   waitDeadlineNs: fNum,
+  waitIsReal: fBool,
   waitProgress: fNum,
   waitState: fU32,
   waitArgument: fNum,

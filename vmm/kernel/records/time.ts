@@ -19,6 +19,8 @@ export interface Timer extends Rec {
   /** Period in ns, 0 = once. */
   intervalNs: number;
   isArmed: boolean;
+  /** It was given as a point of CLOCK_REALTIME, which a boot sets (time/wall-timers.ts). */
+  isReal: boolean;
   next: Timer | null;
   previous: Timer | null;
   task: Task | null;
@@ -44,6 +46,7 @@ export const Timer: Kind<Timer> = kind<Timer>(KIND.timer, 'Timer', {
   deadlineNs: within(fNum, 0, 2 ** 55),
   intervalNs: within(fNum, 0, 2 ** 53),
   isArmed: fBool,
+  isReal: fBool,
   next: next(fRef(() => Timer), 'armed', { back: 'previous', flag: 'isArmed' }),
   previous: previous(fRef(() => Timer), 'next'),
   task: fRef(() => Task),

@@ -124,6 +124,7 @@ function stopWaiting(k: Kernel, task: Task): void {
 
 function clearWait(task: Task): void {
   task.waitDeadlineNs = 0;
+  task.waitIsReal = false;
   task.waitProgress = 0;
   task.waitState = 0;
   task.waitArgument = 0;

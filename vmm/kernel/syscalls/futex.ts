@@ -112,6 +112,7 @@ function readDeadline(k: Kernel, task: Task, call: FutexCall): number {
   if (call.operation === FUTEX_WAIT) deadlineNs = nowNs(k) + timeoutNs;
   else if (call.isRealtime || call.operation === FUTEX_LOCK_PI) {
     deadlineNs = realToMonotonicNs(k, { sec, nsec });
+    task.waitIsReal = true;
   }
   task.waitDeadlineNs = Math.min(Math.max(1, deadlineNs), FOREVER_NS);
   return 0;

@@ -392,4 +392,5 @@ export const SIGNATURES: Readonly<Record<string, string>> = {
   file_getattr: 'dirfd:dirfd path:path attr:ptr size:size at_flags:at',
   file_setattr: 'dirfd:dirfd path:path attr:ptr size:size at_flags:at',
   catavmm_entry: '',
+  catavmm_generation: '',
 };

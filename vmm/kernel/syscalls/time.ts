@@ -176,6 +176,7 @@ function clockNanosleep(k: Kernel, task: Task, a: Args): number {
   if (!isAbsolute) return sleepFor(k, task, request, a.u64(3));
   if (typeof request !== 'number') {
     task.waitDeadlineNs = Math.max(1, absoluteNs(k, clock, request));
+    task.waitIsReal = isRealClock(clock);
     task.waitState = WAIT_STARTED;
   }
   return hasTimedOut(k, task) ? 0 : block(k, task, [], ERESTARTNOHAND);
@@ -194,8 +195,12 @@ function checkSleepClock(k: Kernel, task: Task, clock: number): number {
 
 /** A point in time of a clock as CLOCK_MONOTONIC in ns. */
 export function absoluteNs(k: Kernel, clock: number, at: Moment): number {
-  const isReal = clock === CLOCK_REALTIME || clock === CLOCK_TAI || clock === CLOCK_REALTIME_ALARM;
-  return isReal ? realToMonotonicNs(k, at) : toTimeout(at.sec, at.nsec);
+  return isRealClock(clock) ? realToMonotonicNs(k, at) : toTimeout(at.sec, at.nsec);
+}
+
+/** Whether a clock shows the time of day, which a boot sets. */
+export function isRealClock(clock: number): boolean {
+  return clock === CLOCK_REALTIME || clock === CLOCK_TAI || clock === CLOCK_REALTIME_ALARM;
 }
 
 // Adjusting

@@ -24,7 +24,7 @@ import {
 import { armTimer, disarmTimer, remainingNs } from '../time/timers.ts';
 import type { Args } from './args.ts';
 import { type Family, full, partial } from './define.ts';
-import { absoluteNs } from './time.ts';
+import { absoluteNs, isRealClock } from './time.ts';
 
 function alarm(k: Kernel, task: Task, a: Args): number {
   const timer = realTimer(k, task.process);
@@ -227,6 +227,7 @@ function timerSettime(k: Kernel, task: Task, a: Args): number {
     timer.intervalNs = 0;
   } else {
     const deadlineNs = isAbsolute ? absoluteNs(k, timer.clock, at) : nowNs(k) + valueNs;
+    timer.isReal = isAbsolute && isRealClock(timer.clock);
     armTimer(k, timer, Math.min(deadlineNs, FOREVER_NS), intervalNs);
   }
   return oldGva === 0 ? 0 : writeItimerspec(k, oldGva, old);

@@ -17,7 +17,7 @@ import type { Task } from '../records/task.ts';
 import type { Moment } from '../time/clock.ts';
 import { getFile } from '../vfs/file.ts';
 import type { Args } from './args.ts';
-import { type Family, full, partial } from './define.ts';
+import { type Family, full } from './define.ts';
 
 const CLOCKS: readonly number[] = [
   CLOCK_MONOTONIC, CLOCK_REALTIME, CLOCK_REALTIME_ALARM, CLOCK_BOOTTIME, CLOCK_BOOTTIME_ALARM,
@@ -79,9 +79,6 @@ function writeSetting(k: Kernel, gva: number, setting: TimerSetting): boolean {
 
 export const timerfdCalls: Family = {
   timerfd_create: full(timerfdCreate),
-  timerfd_settime: partial(
-    timerfdSettime,
-    'TFD_TIMER_CANCEL_ON_SET is accepted; the clock of a sandbox is never set.',
-  ),
+  timerfd_settime: full(timerfdSettime),
   timerfd_gettime: full(timerfdGettime),
 };

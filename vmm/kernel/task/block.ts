@@ -124,5 +124,6 @@ function armWakeTimer(k: Kernel, task: Task): void {
     timer.task = task;
     task.waitTimer = timer;
   }
+  timer.isReal = task.waitIsReal;
   armTimer(k, timer, task.waitDeadlineNs, 0);
 }

@@ -18,8 +18,9 @@ export const RDEV_RANDOM = 0x108;
 export const RDEV_URANDOM = 0x109;
 export const RDEV_TTY = 0x500;
 export const RDEV_CONSOLE = 0x501;
-/** Major 240 is for local use: the func-entry device. */
+/** Major 240 is for local use: the func-entry point, and the number of the boot. */
 export const RDEV_ENTRY = 0xf000;
+export const RDEV_GENERATION = 0xf001;
 
 const CHUNK_BYTES = 4096;
 /** One read gives no more, so that a hostile count cannot stop the machine for long. */

@@ -17,7 +17,8 @@ import { makeBytes } from '../state/containers.ts';
 import { loadLowerInode, lookupChild } from './child.ts';
 import { deleteDentry, holdDentry, makeDentry, pinDentry } from './dentry.ts';
 import {
-  RDEV_CONSOLE, RDEV_ENTRY, RDEV_FULL, RDEV_NULL, RDEV_RANDOM, RDEV_TTY, RDEV_URANDOM, RDEV_ZERO,
+  RDEV_CONSOLE, RDEV_ENTRY, RDEV_FULL, RDEV_GENERATION, RDEV_NULL, RDEV_RANDOM, RDEV_TTY,
+  RDEV_URANDOM, RDEV_ZERO,
 } from './device-file.ts';
 import { makeInode } from './inode.ts';
 import { makeGeneratedInode } from './proc/generated.ts';
@@ -134,7 +135,9 @@ function fillDev(k: Kernel, dev: Dentry): void {
   addNode(k, dev, encoder.encode('shm'), makeMemoryDirectory(k, FS_DEV, 0o1777));
   addNode(k, dev, encoder.encode('pts'), makeMemoryDirectory(k, FS_DEV, 0o755));
   const ours = makeMemoryDirectory(k, FS_DEV, 0o755);
-  addDevice(k, addNode(k, dev, encoder.encode('catavmm'), ours), 'entry', RDEV_ENTRY, 0o444);
+  const folder = addNode(k, dev, encoder.encode('catavmm'), ours);
+  addDevice(k, folder, 'entry', RDEV_ENTRY, 0o444);
+  addDevice(k, folder, 'generation', RDEV_GENERATION, 0o444);
 }
 
 function addDevice(

@@ -20,7 +20,9 @@ import {
 import { isBusyText, truncateInode } from './attributes.ts';
 import { lookupChild } from './child.ts';
 import { holdDentry, makeNamelessDentry, pinDentry } from './dentry.ts';
-import { isPlainDevice, RDEV_CONSOLE, RDEV_ENTRY, RDEV_TTY } from './device-file.ts';
+import {
+  isPlainDevice, RDEV_CONSOLE, RDEV_ENTRY, RDEV_GENERATION, RDEV_TTY,
+} from './device-file.ts';
 import { makeFile, setFilePlace } from './file.ts';
 import {
   beginWalk, LAST_NAME, lookupAt, LOOKUP_DIRECTORY, LOOKUP_FOLLOW, type Place, placeOf, type Walk,
@@ -171,7 +173,11 @@ function openDevice(k: Kernel, inode: Inode, dentry: Dentry | null, flags: numbe
     file.variant = rdev;
     return placed(k, file, inode, dentry);
   }
-  if (rdev === RDEV_ENTRY) return placed(k, makeFile(k, FILE_ENTRY, flags), inode, dentry);
+  if (rdev === RDEV_ENTRY || rdev === RDEV_GENERATION) {
+    const file = makeFile(k, FILE_ENTRY, flags);
+    file.variant = rdev - RDEV_ENTRY;
+    return placed(k, file, inode, dentry);
+  }
   const isTerminal = rdev === RDEV_TTY || rdev === RDEV_CONSOLE;
   return isTerminal ? openTerminal(k, inode, dentry, flags) : -ENXIO;
 }
