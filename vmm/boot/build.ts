@@ -32,6 +32,8 @@ import { writeFd } from '../host/stdio.ts';
 
 const DEFAULT_TIMEOUT_MS = 120_000;
 const NEWLINE = 0x0a;
+/** A layer has copies of at most this share of its parents' frames: those that boots touch first. */
+const COPIED_SHARE = 16;
 
 /**
  * Builds an image.
@@ -173,8 +175,11 @@ async function reorder(
     const profile = await profileImage(trial, trainingOf(options)[0]);
     const { frameOrder, baseFrames } = saved.checkpoint;
     const { bankFrames } = instance.k.ports.frames;
-    const combined = (frames: number[]): number[] => frames.map((frame) =>
-      frame < baseFrames ? bankFrames + frame : frameOrder[frame - baseFrames] as number);
+    let copies = baseFrames / COPIED_SHARE;
+    const combined = (frames: number[]): number[] => frames.flatMap((frame) => {
+      if (frame >= baseFrames) return frameOrder[frame - baseFrames] as number;
+      return copies-- >= 1 ? bankFrames + frame : [];
+    });
     const fresh = profile.fresh.flatMap((gva) => makePresent(instance.k, gva));
     checkpoint = takeCheckpoint(instance.k, {
       written: [...combined(profile.written), ...fresh],
