@@ -32,7 +32,7 @@ import { writeFd } from '../host/stdio.ts';
 
 const DEFAULT_TIMEOUT_MS = 120_000;
 const NEWLINE = 0x0a;
-/** A layer has copies of at most this share of its parents' frames: those that boots touch first. */
+/** A layer has copies of at most this share of its parents' frames: those that boots write first. */
 const COPIED_SHARE = 16;
 
 /**
@@ -183,7 +183,7 @@ async function reorder(
     const fresh = profile.fresh.flatMap((gva) => makePresent(instance.k, gva));
     checkpoint = takeCheckpoint(instance.k, {
       written: [...combined(profile.written), ...fresh],
-      read: combined(profile.read),
+      read: combined(profile.read.filter((frame) => frame >= baseFrames)),
     }, belowOf(options));
   } finally {
     fs.rmSync(trial, { force: true });
