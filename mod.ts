@@ -12,5 +12,5 @@ export { ImageError, type ImageErrorCode } from './vmm/boot/image-error.ts';
 export type {
   BaselineOptions, BootMode, BootOptions, BootReport, BuildOptions, BuildResult, CheckpointOptions,
   CheckpointResult, EntryChoice, ForkOptions, OutputTarget, ProgramOptions, Report, SandboxOptions,
-  Status, StdinSource, Technique, Volume,
+  Status, StdinSource, Technique, TuneOptions, TuneResult, Volume,
 } from './vmm/options.ts';

@@ -20,7 +20,7 @@ export interface FlagSpec {
 }
 
 export type CommandName =
-  | 'run' | 'build' | 'boot' | 'inspect' | 'verify' | 'syscalls' | 'doctor' | 'bench'
+  | 'run' | 'build' | 'boot' | 'tune' | 'inspect' | 'verify' | 'syscalls' | 'doctor' | 'bench'
   | 'completion';
 
 export interface CommandSpec {
@@ -195,6 +195,25 @@ export const commands: readonly CommandSpec[] = [
       "echo '{\"n\": 6}' | catavmm boot app.cfi",
       'catavmm boot --mode fork -n 100 --report report.json app.cfi < request.json',
       'catavmm boot --rootfs ./alpine --timeout 500ms app.cfi',
+    ],
+  },
+  {
+    name: 'tune',
+    summary: 'put the memory of an image in the order in which its boots touch it',
+    usage: '[--boots N] [--input FILE] IMAGE',
+    operands: image,
+    complete: 'file',
+    flags: [
+      { name: 'boots', value: 'N', help: 'how many boots to learn from (default: 3)' },
+      {
+        name: 'input', value: 'FILE', complete: 'file',
+        help: 'requests, one per line, given to them on stdin in turn',
+      },
+    ],
+    examples: [
+      'catavmm tune app.cfi',
+      'catavmm tune --boots 10 --input requests.txt app.cfi',
+      'catavmm tune --json app.cfi | jq .hotFrames',
     ],
   },
   {

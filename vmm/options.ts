@@ -80,6 +80,24 @@ export interface BuildOptions extends Omit<ProgramOptions, 'command'> {
   onProgress?: (stage: string, done: number, total: number) => void;
 }
 
+export interface TuneOptions {
+  /** How many boots to learn from; default 3. */
+  boots?: number;
+  /** Lines for their stdin, in turn; an empty one unless given. */
+  requests?: readonly (string | Uint8Array)[];
+}
+
+export interface TuneResult {
+  output: string;
+  bytes: number;
+  frames: number;
+  boots: number;
+  /** Frames that boots touch first, before and after. */
+  hotFrames: [before: number, after: number];
+  /** Those of them that are written. */
+  writeFrames: [before: number, after: number];
+}
+
 export interface CheckpointOptions {
   /** Save all frames, so that the image needs no other beside it. */
   whole?: boolean;

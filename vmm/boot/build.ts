@@ -14,6 +14,7 @@ import { describeCpu, describeState } from './describe-state.ts';
 import { drive } from './drive.ts';
 import { type EntryWatch, watchEntry } from './entry-watch.ts';
 import type { OpenImage } from './image-open.ts';
+import { makePresent } from './fresh-pages.ts';
 import { type ImageDescription, writeImage } from './image-write.ts';
 import { closeInstance, type Instance } from './instance.ts';
 import { describeProgram, describeRootfs, launchProgram, toBytes } from './launch.ts';
@@ -23,11 +24,7 @@ import { type LayersBelow, layersOf, NOTHING_BELOW } from './same-frames.ts';
 import { profileImage } from './profile.ts';
 import { parseMemory } from '../memory-size.ts';
 import { hasDeniedCall, requireNoSecrets, requireTemplatable } from './template-rules.ts';
-import { type Kernel, processOf } from '../kernel/kernel.ts';
-import { frameAt } from '../kernel/mm/pages.ts';
-import { findEntry } from '../kernel/mm/tables.ts';
-import { TOUCH_OK, touchPage } from '../kernel/mm/touch.ts';
-import { findVma } from '../kernel/mm/vma.ts';
+import { processOf } from '../kernel/kernel.ts';
 import { writeFd } from '../host/stdio.ts';
 
 const DEFAULT_TIMEOUT_MS = 120_000;
@@ -199,15 +196,6 @@ async function reorder(
     objects: checkpoint.objectCount,
     relations: checkpoint.relations.length / 2,
   };
-}
-
-/** The zero frame of a page that boots write at once, made if there is none. */
-function makePresent(k: Kernel, gva: number): number[] {
-  const mm = processOf(k).mm;
-  const vma = mm === null ? null : findVma(mm, gva);
-  if (mm === null || vma === null || vma.inode !== null) return [];
-  if (touchPage(k, vma, gva, true, false) !== TOUCH_OK) return [];
-  return [frameAt(k, findEntry(k.tables, mm.rootTable, gva))];
 }
 
 /** What does not change from a parent to its children. */
