@@ -10,6 +10,7 @@ export { CatavmmError, type CatavmmErrorCode } from './vmm/errors.ts';
 export { HostError, type HostErrorCode } from './vmm/host/errors.ts';
 export { ImageError, type ImageErrorCode } from './vmm/boot/image-error.ts';
 export type {
-  BootMode, BootOptions, BootReport, BuildOptions, BuildResult, EntryChoice,
-  ForkOptions, OutputTarget, ProgramOptions, Report, SandboxOptions, Status, StdinSource, Volume,
+  BaselineOptions, BootMode, BootOptions, BootReport, BuildOptions, BuildResult, CheckpointOptions,
+  CheckpointResult, EntryChoice, ForkOptions, OutputTarget, ProgramOptions, Report, SandboxOptions,
+  Status, StdinSource, Technique, TuneOptions, TuneResult, Volume,
 } from './vmm/options.ts';

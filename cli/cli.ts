@@ -7,6 +7,7 @@ const loaders: Required<Loaders> = {
   run: () => import('./commands/run.ts'),
   build: () => import('./commands/build.ts'),
   boot: () => import('./commands/boot.ts'),
+  tune: () => import('./commands/tune.ts'),
   inspect: () => import('./commands/inspect.ts'),
   verify: () => import('./commands/verify.ts'),
   syscalls: () => import('./commands/syscalls.ts'),

@@ -6,7 +6,9 @@ import { diffFrames } from '../formats/cfi/diff.ts';
 import type { CfiPages, PageDifference } from '../formats/cfi/diff.ts';
 import { findSection } from '../formats/cfi/read.ts';
 import { imageGeometry } from '../vmm/boot/image-geometry.ts';
+import type { ImageChain } from '../vmm/boot/image-chain.ts';
 import type { ImageFile } from '../vmm/boot/image-file.ts';
+import { inspectLayers, type Layers } from './inspect-layers.ts';
 import { walkRecords } from '../vmm/boot/verify.ts';
 import { KIND } from '../vmm/kernel/state/kinds.ts';
 
@@ -30,6 +32,7 @@ export interface Inspection {
   objects: KindCount[];
   relations: number;
   io: CfiIoEntry[];
+  layers: Layers;
 }
 
 const kindNames: ReadonlyMap<number, string> = new Map(
@@ -62,6 +65,7 @@ export function inspectImage(file: ImageFile): Inspection {
     objects: countByKind(file.readSection('objects')),
     relations: findSection(file.header, 'relations').bytes / 8,
     io: decodeIoTable(file.readSection('io')),
+    layers: inspectLayers(file.path, header.memory.frames),
   };
 }
 
@@ -83,17 +87,17 @@ export function inspectionToJson(inspection: Inspection): object {
 }
 
 /** Access to an image's pages for diffFrames(). */
-function pagesOf(file: ImageFile): CfiPages {
-  const tables = file.readSection('tables');
-  const { offset } = findSection(file.header, 'frames');
+function pagesOf(chain: ImageChain): CfiPages {
+  const tables = chain.image.readSection('tables');
   return {
-    header: file.header,
+    header: chain.image.header,
+    frameCount: chain.frames,
     readTable: (index) => tables.subarray(index * pageBytes, (index + 1) * pageBytes),
-    readFrame: (index) => file.read(offset + index * pageBytes, pageBytes),
+    readFrame: (index) => chain.readFrame(index),
   };
 }
 
 /** Lists the guest pages that differ. @throws CfiError for malformed page tables */
-export function diffImages(a: ImageFile, b: ImageFile): PageDifference[] {
+export function diffImages(a: ImageChain, b: ImageChain): PageDifference[] {
   return [...diffFrames(pagesOf(a), pagesOf(b), imageGeometry)];
 }

@@ -20,7 +20,7 @@ export interface FlagSpec {
 }
 
 export type CommandName =
-  | 'run' | 'build' | 'boot' | 'inspect' | 'verify' | 'syscalls' | 'doctor' | 'bench'
+  | 'run' | 'build' | 'boot' | 'tune' | 'inspect' | 'verify' | 'syscalls' | 'doctor' | 'bench'
   | 'completion';
 
 export interface CommandSpec {
@@ -116,13 +116,21 @@ export const commands: readonly CommandSpec[] = [
   {
     name: 'build',
     summary: 'run a program up to its func-entry point and save it as an image',
-    usage: '-o IMAGE [flags] [--] COMMAND [argument …]',
-    operands: { low: 1, high: Infinity, what: 'a command' },
+    usage: '-o IMAGE [flags] [--] COMMAND [argument …] | --from IMAGE',
+    operands: { low: 0, high: Infinity, what: 'a command' },
     guest: true,
     flags: [
       {
         name: 'output', short: 'o', value: 'FILE', complete: 'file',
         help: 'the image to write (.cfi); replaced only when all went well',
+      },
+      {
+        name: 'from', value: 'IMAGE', complete: 'file',
+        help: 'go on from an image in the same directory, and save only what differs from it',
+      },
+      {
+        name: 'handler', value: 'TEXT', repeat: true,
+        help: 'with --from: a line for the stdin of its program, such as the name of a module',
       },
       {
         name: 'entry', value: 'WHAT', choices: ['listen', 'stdin', 'line=TEXT', 'explicit'],
@@ -147,7 +155,7 @@ export const commands: readonly CommandSpec[] = [
     examples: [
       'catavmm build -o app.cfi -- python3 app.py',
       "catavmm build -o echo.cfi --entry 'line=ready' ./echo-server",
-      'catavmm build -o app.cfi --train 3 --train-input requests.txt --cpu v3 ./app',
+      'catavmm build -o resize.cfi --from python.cfi --handler resize',
     ],
   },
   {
@@ -170,6 +178,15 @@ export const commands: readonly CommandSpec[] = [
         help: 'boot N times, one after another, each with all of stdin (default: 1)',
       },
       { name: 'verify', help: "check the digest of the image's memory first" },
+      {
+        name: 'eager',
+        help: 'for comparison: decode all records, copy all memory, open all files first',
+      },
+      {
+        name: 'without', value: 'NAME', repeat: true,
+        choices: ['overlay', 'separated', 'lazy-io', 'io-cache', 'zygote', 'write-set'],
+        help: 'for comparison: turn one technique off',
+      },
       strace,
       straceSummary,
       report,
@@ -181,10 +198,29 @@ export const commands: readonly CommandSpec[] = [
     ],
   },
   {
+    name: 'tune',
+    summary: 'put the memory of an image in the order in which its boots touch it',
+    usage: '[--boots N] [--input FILE] IMAGE',
+    operands: image,
+    complete: 'file',
+    flags: [
+      { name: 'boots', value: 'N', help: 'how many boots to learn from (default: 3)' },
+      {
+        name: 'input', value: 'FILE', complete: 'file',
+        help: 'requests, one per line, given to them on stdin in turn',
+      },
+    ],
+    examples: [
+      'catavmm tune app.cfi',
+      'catavmm tune --boots 10 --input requests.txt app.cfi',
+      'catavmm tune --json app.cfi | jq .hotFrames',
+    ],
+  },
+  {
     name: 'inspect',
-    summary: 'show what is in an image, or how two differ',
-    usage: '[--json] IMAGE | --diff IMAGE IMAGE',
-    operands: { low: 1, high: 2, what: 'one image (two with --diff)' },
+    summary: 'show what is in an image, what several share, or how two differ',
+    usage: '[--json] IMAGE … | --diff IMAGE IMAGE',
+    operands: { low: 1, high: Infinity, what: 'images (two with --diff)' },
     complete: 'file',
     flags: [{ name: 'diff', help: 'list the guest pages that two images do not share' }],
     examples: [

@@ -5,7 +5,7 @@ import { beginPhases } from './boot/phases.ts';
 import { keepReady, prepareZygotes, type WaterMarks } from './boot/zygote-pool.ts';
 import { CatavmmError } from './errors.ts';
 import { LiveSandboxes } from './live-sandboxes.ts';
-import type { BootOptions } from './options.ts';
+import type { BootOptions, TuneOptions, TuneResult } from './options.ts';
 import { type Sandbox, startFrom } from './sandbox.ts';
 
 export interface FuncImageOptions {
@@ -46,6 +46,15 @@ export class FuncImage {
       prepareZygotes(zygoteOptionsOf(image), pool.low, image.header.memory.hotFrames);
     }
     return new FuncImage(path, image, pool);
+  }
+
+  /**
+   * Boots the image of a file a few times and rewrites the file in the order in which they touched
+   * its memory. @throws ImageError, HostError, CatavmmError when other images are based on it
+   */
+  static async tune(path: string, options: TuneOptions = {}): Promise<TuneResult> {
+    const { tuneImage } = await import('./boot/tune.ts');
+    return tuneImage(path, options);
   }
 
   /** Boots it. @throws ImageError, HostError with one plain sentence */

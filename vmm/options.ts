@@ -57,7 +57,16 @@ export type EntryChoice =
   | { kind: 'default' | 'explicit' | 'listen' | 'stdin' }
   | { kind: 'line'; text: string };
 
-export interface BuildOptions extends ProgramOptions {
+export interface BuildOptions extends Omit<ProgramOptions, 'command'> {
+  /** As for run(); not with `from`. */
+  command?: ProgramOptions['command'];
+  /**
+   * An image to go on from: what is saved holds only the frames that differ, and needs that image
+   * beside it. Program, environment, volumes and CPU are the parent's.
+   */
+  from?: string;
+  /** With `from`: lines fed to stdin, which say what to become (the name of a module, say). */
+  handler?: readonly (string | Uint8Array)[];
   /** The image file; a half-written one never replaces it. */
   output: string;
   entry?: EntryChoice;
@@ -71,7 +80,62 @@ export interface BuildOptions extends ProgramOptions {
   onProgress?: (stage: string, done: number, total: number) => void;
 }
 
-export interface BootOptions extends SandboxOptions {
+export interface TuneOptions {
+  /** How many boots to learn from; default 3. */
+  boots?: number;
+  /** Lines for their stdin, in turn; an empty one unless given. */
+  requests?: readonly (string | Uint8Array)[];
+}
+
+export interface TuneResult {
+  output: string;
+  bytes: number;
+  frames: number;
+  boots: number;
+  /** Frames that boots touch first, before and after. */
+  hotFrames: [before: number, after: number];
+  /** Those of them that are written. */
+  writeFrames: [before: number, after: number];
+}
+
+export interface CheckpointOptions {
+  /** Save all frames, so that the image needs no other beside it. */
+  whole?: boolean;
+  /** Save variables that look like secrets too. */
+  allowSecrets?: boolean;
+}
+
+export interface CheckpointResult {
+  output: string;
+  bytes: number;
+  /** That the image holds itself. */
+  frames: number;
+  /** That it shares with the image the sandbox came from, and with that one's parents. */
+  parentFrames: number;
+  objects: number;
+}
+
+/** What can be turned off, to measure what it is worth (docs/evaluation.md). */
+export type Technique =
+  | 'overlay' | 'separated' | 'lazy-io' | 'io-cache' | 'zygote' | 'write-set';
+
+/** What `--eager` turns off: what is left is a restore as checkpoint/restore does it. */
+const EAGER: readonly Technique[] = ['overlay', 'separated', 'lazy-io'];
+
+/** For measurements only: boots are slower with any of it. */
+export interface BaselineOptions {
+  /** Techniques that are not to be used. */
+  without?: readonly Technique[];
+  /** Decode each record, copy all memory and open all files before the guest goes on. */
+  eager?: boolean;
+}
+
+/** Everything that is not to be used, each once. */
+export function wantedTechniques({ without, eager }: BaselineOptions): Technique[] {
+  return [...new Set([...without ?? [], ...eager === true ? EAGER : []])];
+}
+
+export interface BootOptions extends SandboxOptions, BaselineOptions {
   /** Overrides the rootfs path that the image names. */
   rootfs?: string;
   /** Check the frames' digest too before the boot. */
@@ -113,6 +177,8 @@ export interface BootReport {
   opens: number;
   /** Host files it used that had been reconnected beforehand. */
   opensBeforehand: number;
+  /** Techniques that were turned off. */
+  without: Technique[];
   phases: Record<string, number>;
 }
 
@@ -132,7 +198,10 @@ export interface BuildResult {
   bytes: number;
   /** How the func-entry point was reached. */
   entry: 'explicit' | 'listen' | 'stdin' | 'line';
+  /** That the image holds itself. */
   frames: number;
+  /** That it shares with its parents; 0 without one. */
+  parentFrames: number;
   objects: number;
   relations: number;
   phases: Record<string, number>;

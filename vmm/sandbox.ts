@@ -10,13 +10,14 @@ import { emptySnapshot, makeTemplate, type TemplateState } from './boot/template
 import { Session } from './boot/session.ts';
 import type { OutputPipe } from './boot/output-pipe.ts';
 import { type Stdio, wireStdio } from './boot/stdio-wiring.ts';
-import type { Snapshot } from './boot/snapshot.ts';
+import { type Snapshot, withRootfs } from './boot/snapshot.ts';
 import { type StartOptions, startSnapshot } from './boot/start-snapshot.ts';
 import { prepareBoot } from './boot/prepare.ts';
 import { CatavmmError } from './errors.ts';
+import { wantedTechniques } from './options.ts';
 import type {
-  BootOptions, BuildOptions, BuildResult, ForkOptions, ProgramOptions, Report, SandboxOptions,
-  Status,
+  BootOptions, BuildOptions, BuildResult, CheckpointOptions, CheckpointResult, ForkOptions,
+  ProgramOptions, Report, SandboxOptions, Status,
 } from './options.ts';
 
 /** What output() gives: the status and everything that was printed. */
@@ -93,10 +94,12 @@ export class Sandbox {
       options.signal?.throwIfAborted();
       // Loaded on demand: what a boot loads counts into every boot.
       if (options.verify === true) await (await import('./boot/verify.ts')).requireGoodImage(image);
+      const baseline = wantedTechniques(options).length === 0 ? undefined :
+        (await import('./boot/baseline-image.ts')).makeImageBaseline(image, options);
       const phases = beginPhases();
       const snapshot = openImage(image);
       phases.mark('open');
-      return startFrom(snapshot, { ...options, mode: 'cold', image }, phases);
+      return startFrom(snapshot, { ...options, baseline, mode: 'cold', image }, phases);
     });
   }
 
@@ -157,6 +160,17 @@ export class Sandbox {
     }
   }
 
+  /**
+   * Saves what it is just now as an image, from which boots go on; this sandbox goes on too. Only
+   * what differs from the image it came from is written, as a layer that has to be beside that one;
+   * of a program that was run, all is written. @throws CatavmmError, HostError, file system errors
+   */
+  async checkpoint(file: string, options: CheckpointOptions = {}): Promise<CheckpointResult> {
+    if (options.allowSecrets !== true) requireNoSecrets(this.#env);
+    const { writeCheckpoint } = await import('./boot/checkpoint-file.ts');
+    return writeCheckpoint(this.#session.running(), this.#origin, file, options);
+  }
+
   /** @internal Its state just now. @throws CatavmmError, HostError */
   capture(allowSecrets: boolean): TemplateState {
     if (!allowSecrets) requireNoSecrets(this.#env);
@@ -193,10 +207,14 @@ export async function startFrom(
   snapshot: Snapshot, options: StartOptions, phases: Phases = beginPhases(),
 ): Promise<Sandbox> {
   options.signal?.throwIfAborted();
+  if (options.baseline === undefined && wantedTechniques(options).length > 0) {
+    const { makeBaseline } = await import('./boot/baseline.ts');
+    return startFrom(snapshot, { ...options, baseline: makeBaseline(snapshot, options) });
+  }
   const stdio = wireStdio(options);
   const { instance, start } = startSnapshot(snapshot, options, stdio.console, phases);
   if (options.strace !== undefined) await traceCalls(instance, options.strace);
-  return new Sandbox(start(), stdio, options, snapshot);
+  return new Sandbox(start(), stdio, options, withRootfs(snapshot, options.rootfs));
 }
 
 /** --strace: loaded when it is asked for, because its tables of names are large. */

@@ -9,13 +9,14 @@ import {
   currentLoad, describeMachine, type MachineInfo, OTHERS_PERCENT_HIGH, type Sharing, watchSharing,
 } from './machine-info.ts';
 import { processExperiment } from './process.ts';
+import { recoveryExperiment } from './recovery.ts';
 import type { Experiment, ExperimentResult } from './report.ts';
 import { timelineExperiment } from './timeline.ts';
 import { wasmExperiment } from './wasm.ts';
 
 export const experiments: readonly Experiment[] = [
   exitExperiment, wasmExperiment, timelineExperiment, processExperiment, bootsExperiment,
-  densityExperiment,
+  densityExperiment, recoveryExperiment,
 ];
 
 export interface BenchOptions {

@@ -2,6 +2,7 @@
 // what is imported here is loaded before the image is opened.
 
 import process from 'node:process';
+import type { Technique } from '../../vmm/options.ts';
 import { Sandbox } from '../../vmm/sandbox.ts';
 import type { Command } from '../context.ts';
 import { noteEvent, superviseGuest } from '../guest.ts';
@@ -23,6 +24,8 @@ export const command: Command = async (context) => {
     ...parseLimits(args),
     ...(rootfs === undefined ? {} : { rootfs }),
     verify: args.has('verify'),
+    eager: args.has('eager'),
+    without: args.list('without') as Technique[],
     stdin: 'inherit',
     stdout: 'inherit',
     stderr: 'inherit',

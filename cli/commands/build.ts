@@ -8,7 +8,8 @@ import type { Command } from '../context.ts';
 import { UsageError } from '../errors.ts';
 import { noteEvent, writeReport } from '../guest.ts';
 import type { Output } from '../output.ts';
-import { parseProgram, readSurroundings } from '../program.ts';
+import { parseLimits, parseProgram, parseRootfs, readSurroundings } from '../program.ts';
+import type { Surroundings } from '../program.ts';
 import { Progress } from '../progress.ts';
 import { formatBytes, formatCount, formatMicros, parseCount } from '../sizes.ts';
 import { makeTracing } from '../strace.ts';
@@ -38,9 +39,41 @@ export function parseTraining(args: Arguments): Pick<BuildOptions, 'train' | 'tr
   return { trainCount, ...(path === undefined ? {} : { train: train.slice(0, trainCount) }) };
 }
 
+/** Flags that describe a program; an image to go on from has its own. */
+const programFlags: readonly string[] = [
+  'env', 'env-file', 'workdir', 'volume', 'cpu', 'deterministic',
+];
+
+/** What is to be built: a command, or what an image becomes. @throws UsageError */
+function parseOrigin(
+  args: Arguments, surroundings: Surroundings,
+): Partial<BuildOptions> {
+  const from = args.text('from');
+  if (from === undefined) {
+    if (args.operands.length === 0) {
+      throw new UsageError('build needs a command, or an image to go on from: --from image.cfi.');
+    }
+    if (args.has('handler')) throw new UsageError('--handler is for an image: --from image.cfi.');
+    return parseProgram(args, surroundings);
+  }
+  if (args.operands.length > 0) throw new UsageError('With --from there is no command.');
+  const given = programFlags.find((name) => args.has(name));
+  if (given !== undefined) {
+    throw new UsageError(`--${given} cannot change what ${from} was built with.`);
+  }
+  const rootfs = parseRootfs(args, surroundings.cwd);
+  return {
+    from, handler: args.list('handler'),
+    ...parseLimits(args),
+    ...(rootfs === undefined ? {} : { rootfs }),
+  };
+}
+
 function describeResult(result: BuildResult, us: number): string {
-  const { output, bytes, entry, frames, objects } = result;
-  return `Wrote ${output}: ${formatBytes(bytes)}, ${formatCount(frames)} frames, ` +
+  const { output, bytes, entry, frames, objects, parentFrames } = result;
+  const shared = parentFrames === 0
+    ? '' : ` over ${formatCount(parentFrames)} in its parents`;
+  return `Wrote ${output}: ${formatBytes(bytes)}, ${formatCount(frames)} frames${shared}, ` +
     `${formatCount(objects)} objects, entry ${entry}, in ${formatMicros(us)}.`;
 }
 
@@ -60,7 +93,7 @@ export const command: Command = async ({ args, output, env }) => {
   const progress = new Progress(output);
   const startedMs = performance.now();
   const result = await Sandbox.build({
-    ...parseProgram(args, readSurroundings(env, output)),
+    ...parseOrigin(args, readSurroundings(env, output)),
     ...parseTraining(args),
     output: image,
     entry,

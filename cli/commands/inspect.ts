@@ -1,12 +1,14 @@
-// `catavmm inspect`: what is in an image, or how two differ. Exit code 1 when two differ, as
-// diff(1) has it.
+// `catavmm inspect`: what is in an image, what several share, or how two differ. Exit code 1 when
+// two differ, as diff(1) has it.
 
+import { ImageChain } from '../../vmm/boot/image-chain.ts';
 import { ImageFile } from '../../vmm/boot/image-file.ts';
 import type { Command, Context } from '../context.ts';
 import { UsageError } from '../errors.ts';
 import { EXIT_NO } from '../exit-codes.ts';
 import { diffImages, inspectImage, inspectionToJson } from '../inspect.ts';
 import type { Inspection } from '../inspect.ts';
+import { inspectSharing } from '../inspect-layers.ts';
 import type { Output } from '../output.ts';
 import { formatTable, printable, printableBytes } from '../output.ts';
 import { formatBytes, formatCount } from '../sizes.ts';
@@ -14,6 +16,7 @@ import { formatBytes, formatCount } from '../sizes.ts';
 /** O_ACCMODE, as the I/O table's flags have it. */
 const accessNames: readonly string[] = ['r', 'w', 'rw', '?'];
 const differencesShown = 40;
+const pageBytes = 4096;
 
 function indent(text: string): string {
   return text.replaceAll(/^/gm, '  ');
@@ -31,7 +34,21 @@ function formatCommand(argv: readonly Uint8Array[]): string {
   }).join(' ');
 }
 
-function listProgram({ header }: Inspection): string[][] {
+function describeParent({ header, layers }: Inspection): string[][] {
+  if (header.parent === null) return [['parent', 'none']];
+  const { parent, own, shared, below } = layers;
+  if (parent === null || shared === null || below === null) {
+    return [['parent', `${hex(header.parent)}, which is not beside it`]];
+  }
+  return [
+    ['parent', `${printable(parent)}, ${hex(header.parent, 6)}…`],
+    ['frames', `${formatCount(own)} own, ${formatCount(shared)} shared ` +
+      `of its parents' ${formatCount(below)}`],
+  ];
+}
+
+function listProgram(inspection: Inspection): string[][] {
+  const { header } = inspection;
   const { program, entry, rootfs, cpu, clock, memory } = header;
   const line = entry.line === undefined ? '' : `, "${printableBytes(entry.line)}"`;
   return [
@@ -49,7 +66,7 @@ function listProgram({ header }: Inspection): string[][] {
       `${cpu.features.length} CPUID leaves, ${cpu.xsaveBytes} bytes of state per thread`],
     ['clock', clock.deterministic ? 'deterministic' : 'of the host'],
     ['kernel', `ABI ${header.kernelAbi}, schema ${hex(header.kernelSchema, 6)}…`],
-    ['parent', header.parent === null ? 'none' : hex(header.parent)],
+    ...describeParent(inspection),
     ['made by', `catavmm ${printable(header.createdBy.catavmm)}`],
   ];
 }
@@ -99,19 +116,26 @@ function showInspection(inspection: Inspection, output: Output): void {
   }
 }
 
+interface Closable {
+  close(): void;
+}
+
 /** Runs `use` with images that are open, and closes them. */
-function withImages<T>(paths: readonly string[], use: (...files: ImageFile[]) => T): T {
-  const files: ImageFile[] = [];
+function withImages<I extends Closable, T>(
+  paths: readonly string[], open: (path: string) => I, use: (...images: I[]) => T,
+): T {
+  const images: I[] = [];
   try {
-    for (const path of paths) files.push(new ImageFile(path));
-    return use(...files);
+    for (const path of paths) images.push(open(path));
+    return use(...images);
   } finally {
-    for (const file of files) file.close();
+    for (const image of images) image.close();
   }
 }
 
 function showDifferences({ args, output }: Context): number {
-  const found = withImages(args.operands, (a, b) => diffImages(a as ImageFile, b as ImageFile));
+  const found = withImages(args.operands, (path) => new ImageChain(path),
+    (a, b) => diffImages(a as ImageChain, b as ImageChain));
   const pages = found.map(({ gva, reason }) => ({ page: `0x${gva.toString(16)}`, reason }));
   if (output.json) {
     output.printJson(pages);
@@ -127,17 +151,35 @@ function showDifferences({ args, output }: Context): number {
   return pages.length === 0 ? 0 : EXIT_NO;
 }
 
+function showSharing({ args, output }: Context): number {
+  const sharing = inspectSharing(args.operands);
+  if (output.json) {
+    output.printJson(sharing);
+    return 0;
+  }
+  const rows = sharing.images.map(({ image, parent, own, shared }) => [
+    printable(image), parent === null ? 'none' : printable(parent),
+    formatCount(own), formatCount(shared ?? 0),
+  ]);
+  output.print(formatTable([['image', 'parent', 'own frames', 'shared'], ...rows], [2, 3]));
+  const { common } = sharing;
+  output.print(common === 0
+    ? 'They have no frames in common.'
+    : `${formatCount(common)} frames (${formatBytes(common * pageBytes)}) ` +
+      'are used by all of them and kept once.');
+  return 0;
+}
+
 export const command: Command = (context) => {
   const { args, output } = context;
-  const wanted = args.has('diff') ? 2 : 1;
-  if (args.operands.length !== wanted) {
-    const [what, hint] = wanted === 1
-      ? ['one image', 'Use --diff to compare two.']
-      : ['two images with --diff', ''];
-    throw new UsageError(`inspect takes ${what}, not ${args.operands.length}.`, hint);
+  const { length } = args.operands;
+  if (args.has('diff')) {
+    if (length === 2) return showDifferences(context);
+    throw new UsageError(`inspect takes two images with --diff, not ${length}.`);
   }
-  if (args.has('diff')) return showDifferences(context);
-  const inspection = withImages(args.operands, (file) => inspectImage(file as ImageFile));
+  if (length > 1) return showSharing(context);
+  const inspection = withImages(args.operands, (path) => new ImageFile(path),
+    (file) => inspectImage(file as ImageFile));
   if (output.json) output.printJson(inspectionToJson(inspection));
   else showInspection(inspection, output);
   return 0;

@@ -17,9 +17,11 @@ import type { CfiHeader } from './header.ts';
 /** An image whose sections can be read. */
 export interface CfiPages {
   header: CfiHeader;
+  /** Frames of the image and its parents; those of the image alone unless given. */
+  frameCount?: number;
   /** Page table `index`, 4096 bytes that stay as they are until the walk ends. */
   readTable(index: number): Uint8Array;
-  /** Frame `index`, 4096 bytes that stay until the next call. */
+  /** Frame `index`, the parents' first; 4096 bytes that stay until the next call. */
   readFrame(index: number): Uint8Array;
 }
 
@@ -104,7 +106,7 @@ class Tree {
   }
 
   openFrame(index: number): Uint8Array {
-    const { frames } = this.pages.header.memory;
+    const frames = this.pages.frameCount ?? this.pages.header.memory.frames;
     if (index < 0 || index >= frames) refuse('A page-table entry points outside the frames.');
     return this.pages.readFrame(index);
   }

@@ -119,7 +119,7 @@ export interface CfiProgram {
   cwd: Uint8Array;
 }
 
-export type CfiEntryKind = 'explicit' | 'listen' | 'stdin' | 'line';
+export type CfiEntryKind = 'explicit' | 'listen' | 'stdin' | 'line' | 'checkpoint';
 
 export interface CfiEntry {
   kind: CfiEntryKind;

@@ -67,7 +67,7 @@ const header = map<CfiHeader>({
     cwd: cString(pathBytesMax),
   }, {}),
   entry: map<CfiEntry>(
-    { kind: oneOf(['explicit', 'listen', 'stdin', 'line']) },
+    { kind: oneOf(['explicit', 'listen', 'stdin', 'line', 'checkpoint']) },
     { line: bytes(1, 65536) },
   ),
   clock: map<CfiClock>({ deterministic: bool(), realtimeNs: wide(), monotonicNs: wide() }, {}),

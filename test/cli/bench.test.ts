@@ -88,7 +88,7 @@ test('--only takes names of experiments, separated by commas', () => {
   assert.equal(parseOnly('exit, wasm'), ['exit', 'wasm']);
   assert.throws(() => parseOnly('exits'), /There is no experiment "exits"/);
   assert.equal(experiments.map(({ name }) => name), [
-    'exit', 'wasm', 'timeline', 'process', 'density',
+    'exit', 'wasm', 'timeline', 'process', 'boots', 'density', 'recovery',
   ]);
 });
 
@@ -175,6 +175,16 @@ testKvm('timeline is measured, phase by phase', async () => {
   for (const name of names) {
     assertMeasured(find(experiment, 'hello (static C): boot, later', name));
   }
+}, slow);
+
+testKvm('recovery is measured', async () => {
+  const experiment = await measureQuickly('recovery');
+  if (experiment.rows.length === 0) return;
+  const group = 'records of a saved sandbox';
+  for (const name of ['separated', 'one by one', 'one by one / separated', 'objects']) {
+    assertMeasured(find(experiment, group, name));
+  }
+  assert.is(experiment.claims.length, 3);
 }, slow);
 
 testKvm('density is measured, with idle sandboxes in worker processes', async () => {

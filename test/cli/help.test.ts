@@ -88,7 +88,7 @@ function completeInBash(words: string[]): string[] {
 }
 
 testBash('the bash completion offers commands, flags and choices', () => {
-  assert.equal(completeInBash(['catavmm', 'b']), ['build', 'boot']);
+  assert.equal(completeInBash(['catavmm', 'b']), ['build', 'boot', 'bench']);
   assert.equal(completeInBash(['catavmm', 'run', '--cpu', 'v']), ['v2', 'v3', 'v4']);
   assert.equal(completeInBash(['catavmm', 'boot', '--ver']), ['--verify', '--version']);
   assert.equal(completeInBash(['catavmm', 'completion', 'f']), ['fish']);

@@ -63,7 +63,7 @@ export function mayImport(from: string, to: string): boolean {
 /** Packages and the only files (prefixes) that may import them. */
 export const packageImporters: Readonly<Record<string, readonly string[]>> = {
   koffi: ['vmm/host/libc.ts'],
-  'cbor-x': ['formats/cbor.ts'],
+  'cbor-x': ['formats/cbor.ts', 'formats/cbor-sequence.ts'],
   cac: ['cli/'],
   uvu: ['test/harness.ts', 'test/helpers/assert.ts'],
   cborg: ['test/'],

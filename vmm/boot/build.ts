@@ -1,42 +1,36 @@
 // Func-image compilation (paper, section 5): run the program to its func-entry point, train it if
 // asked, quiesce, take a checkpoint, write it.
 import * as fs from 'node:fs';
-import type { CfiCpuFeature, CfiIoEntry, CfiRootfs } from '../../formats/cfi/header.ts';
+import type { CfiIoEntry } from '../../formats/cfi/header.ts';
 import type { BuildOptions, BuildResult } from '../options.ts';
 import { CatavmmError } from '../errors.ts';
-import { VERSION } from '../version.ts';
-import { KERNEL_ABI } from '../kernel/state/kinds.ts';
-import { realtime } from '../kernel/time/clock.ts';
 import { openFilesForImage } from '../kernel/vfs/image-files.ts';
 import { pinForSelfContained, pruneUnpinned } from '../kernel/vfs/prune.ts';
 import { pinToFirstCpu } from '../host/affinity.ts';
 import { monotonicNs } from '../host/clock.ts';
-import { XSAVE_BYTES } from '../machine/fpu.ts';
 import { type Checkpoint, takeCheckpoint } from './checkpoint.ts';
 import { QueueConsole } from './console.ts';
-import { visibleFeatures } from './cpu-check.ts';
+import { describeCpu, describeState } from './describe-state.ts';
 import { drive } from './drive.ts';
 import { type EntryWatch, watchEntry } from './entry-watch.ts';
-import { schemaDigest } from './image-open.ts';
+import type { OpenImage } from './image-open.ts';
+import { makePresent } from './fresh-pages.ts';
 import { type ImageDescription, writeImage } from './image-write.ts';
 import { closeInstance, type Instance } from './instance.ts';
-import { launchProgram, toBytes } from './launch.ts';
-import { beginPhases } from './phases.ts';
-import { closeZygote, makeZygote } from './zygote.ts';
+import { describeProgram, describeRootfs, launchProgram, toBytes } from './launch.ts';
+import { describeLayer, endLine, launchLayer, openParent } from './build-layer.ts';
+import { beginPhases, type Phases } from './phases.ts';
+import { type LayersBelow, layersOf, NOTHING_BELOW } from './same-frames.ts';
 import { profileImage } from './profile.ts';
-import { checkVolumes } from './volumes.ts';
 import { parseMemory } from '../memory-size.ts';
 import { hasDeniedCall, requireNoSecrets, requireTemplatable } from './template-rules.ts';
-import { type Kernel, processOf } from '../kernel/kernel.ts';
-import { frameAt } from '../kernel/mm/pages.ts';
-import { findEntry } from '../kernel/mm/tables.ts';
-import { TOUCH_OK, touchPage } from '../kernel/mm/touch.ts';
-import { findVma } from '../kernel/mm/vma.ts';
+import { processOf } from '../kernel/kernel.ts';
 import { writeFd } from '../host/stdio.ts';
 
 const DEFAULT_TIMEOUT_MS = 120_000;
 const NEWLINE = 0x0a;
-const PROBE_BYTES = 4 * 1024 * 1024;
+/** A layer has copies of at most this share of its parents' frames: those that boots write first. */
+const COPIED_SHARE = 16;
 
 /**
  * Builds an image.
@@ -44,18 +38,32 @@ const PROBE_BYTES = 4 * 1024 * 1024;
  */
 export async function buildImage(options: BuildOptions): Promise<BuildResult> {
   if (options.allowSecrets !== true) requireNoSecrets(options.env);
-  const unpin = options.deterministic === true ? pinToFirstCpu() : () => undefined;
+  const parent = options.from === undefined ? null : openParent(options);
+  const isDeterministic = parent?.header.clock.deterministic ?? options.deterministic;
+  const unpin = isDeterministic === true ? pinToFirstCpu() : () => undefined;
   try {
-    return await buildOnCpu(options);
+    return await buildOnCpu({ ...options, parent });
   } finally {
     unpin();
   }
 }
 
-async function buildOnCpu(options: BuildOptions): Promise<BuildResult> {
+/** What is asked for, and the image to go on from. */
+interface Build extends BuildOptions {
+  parent: OpenImage | null;
+}
+
+function launch(options: Build, console: QueueConsole, phases: Phases): Instance {
+  const { parent, command } = options;
+  if (parent !== null) return launchLayer(parent, options, console, phases);
+  if (command !== undefined) return launchProgram({ ...options, command }, console, phases);
+  throw new CatavmmError('CATAVMM_OPTION', 'There is no command and no image to go on from.');
+}
+
+async function buildOnCpu(options: Build): Promise<BuildResult> {
   const phases = beginPhases();
   const console = new QueueConsole(outputSink(options));
-  const instance = launchProgram(options, console, phases);
+  const instance = launch(options, console, phases);
   try {
     if (options.strace !== undefined) {
       const { traceCalls } = await import('./strace-hook.ts');
@@ -65,6 +73,7 @@ async function buildOnCpu(options: BuildOptions): Promise<BuildResult> {
       instance.k, console, options.entry ?? { kind: 'default' }, trainingOf(options),
     );
     await runToEntry(instance, options, watch);
+    if (console.queuedBytes > 0) throw unreadInput();
     phases.mark('initialise');
     const saved = save(instance, options, watch);
     phases.mark('save');
@@ -91,10 +100,6 @@ function trainingOf(options: BuildOptions): Uint8Array[] {
   if (count === 0) return [];
   const requests = given.length > 0 ? given : [Uint8Array.of(NEWLINE)];
   return Array.from({ length: count }, (_unused, i) => requests[i % requests.length] as Uint8Array);
-}
-
-function endLine(line: Uint8Array): Uint8Array {
-  return line[line.length - 1] === NEWLINE ? line : Uint8Array.from([...line, NEWLINE]);
 }
 
 async function runToEntry(
@@ -125,26 +130,39 @@ async function runToEntry(
   );
 }
 
+function unreadInput(): CatavmmError {
+  return new CatavmmError(
+    'CATAVMM_ENTRY_NOT_REACHED',
+    'The program reached its func-entry point before it had read all of --handler.',
+    'Each --handler is one line; the program has to read them all before its next entry.',
+  );
+}
+
 interface Saved {
   checkpoint: Checkpoint;
   description: ImageDescription;
   io: CfiIoEntry[];
 }
 
+function belowOf({ parent }: Build): LayersBelow {
+  return parent === null ? NOTHING_BELOW : layersOf(parent);
+}
+
 /** Quiesces the sandbox and takes a checkpoint. */
-function save(instance: Instance, options: BuildOptions, watch: EntryWatch): Saved {
+function save(instance: Instance, options: Build, watch: EntryWatch): Saved {
   const { k, runner } = instance;
   runner.parkThread();
   const io = openFilesForImage(k);
   if (options.selfContained === true) pinForSelfContained(k);
   pruneUnpinned(k);
-  return { checkpoint: takeCheckpoint(k), description: describe(instance, options, watch), io };
+  const checkpoint = takeCheckpoint(k, undefined, belowOf(options));
+  return { checkpoint, description: describe(instance, options, watch), io };
 }
 
 /** Profiles the image in a trial boot and writes it in the order that the trial showed. */
 async function reorder(
   instance: Instance,
-  options: BuildOptions,
+  options: Build,
   saved: Saved,
 ): Promise<Omit<BuildResult, 'phases' | 'entry'>> {
   const trial = `${options.output}.trial-${process.pid}`;
@@ -152,12 +170,18 @@ async function reorder(
   try {
     writeImage(trial, checkpoint, saved.description, saved.io);
     const profile = await profileImage(trial, trainingOf(options)[0]);
-    const combined = (frame: number): number => saved.checkpoint.frameOrder[frame] as number;
+    const { frameOrder, baseFrames } = saved.checkpoint;
+    const { bankFrames } = instance.k.ports.frames;
+    let copies = baseFrames / COPIED_SHARE;
+    const combined = (frames: number[]): number[] => frames.flatMap((frame) => {
+      if (frame >= baseFrames) return frameOrder[frame - baseFrames] as number;
+      return copies-- >= 1 ? bankFrames + frame : [];
+    });
     const fresh = profile.fresh.flatMap((gva) => makePresent(instance.k, gva));
     checkpoint = takeCheckpoint(instance.k, {
-      written: [...profile.written.map(combined), ...fresh],
-      read: profile.read.map(combined),
-    });
+      written: [...combined(profile.written), ...fresh],
+      read: combined(profile.read.filter((frame) => frame >= baseFrames)),
+    }, belowOf(options));
   } finally {
     fs.rmSync(trial, { force: true });
   }
@@ -168,72 +192,34 @@ async function reorder(
     output: options.output,
     bytes: written.bytes,
     frames: written.frames,
+    parentFrames: checkpoint.baseFrames,
     objects: checkpoint.objectCount,
     relations: checkpoint.relations.length / 2,
   };
 }
 
-/** The zero frame of a page that boots write at once, made if there is none. */
-function makePresent(k: Kernel, gva: number): number[] {
-  const mm = processOf(k).mm;
-  const vma = mm === null ? null : findVma(mm, gva);
-  if (mm === null || vma === null || vma.inode !== null) return [];
-  if (touchPage(k, vma, gva, true, false) !== TOUCH_OK) return [];
-  return [frameAt(k, findEntry(k.tables, mm.rootTable, gva))];
-}
+/** What does not change from a parent to its children. */
+type Surroundings = Pick<ImageDescription,
+  'memoryLimitBytes' | 'cpu' | 'rootfs' | 'program' | 'parent'>;
 
-/** Asks a machine of its own: the sandbox's is in use. */
-function featuresFor(options: BuildOptions): CfiCpuFeature[] {
-  const baseline = options.cpu ?? 'host';
-  const zygote = makeZygote({ memoryBytes: PROBE_BYTES, baseBytes: 0, baseline });
-  try {
-    return visibleFeatures(baseline, zygote.machine);
-  } finally {
-    closeZygote(zygote);
-  }
-}
-
-function describeRootfs(options: BuildOptions): CfiRootfs {
-  const volumes = checkVolumes(options.volumes ?? []);
+function describeOrigin({ zygote }: Instance, options: Build): Surroundings {
   return {
-    path: options.rootfs ?? '/',
-    selfContained: options.selfContained === true,
-    ...(volumes.length === 0 ? {} : { volumes }),
+    memoryLimitBytes: parseMemory(options.memory),
+    cpu: describeCpu(options.cpu ?? 'host', zygote.machine),
+    rootfs: describeRootfs(options),
+    program: describeProgram(options),
+    parent: null,
   };
 }
 
-function describe(
-  instance: Instance,
-  options: BuildOptions,
-  watch: EntryWatch,
-): ImageDescription {
-  const { k, zygote } = instance;
-  const now = realtime(k);
+function describe(instance: Instance, options: Build, watch: EntryWatch): ImageDescription {
+  const { k } = instance;
   const entry = options.entry ?? { kind: 'default' as const };
+  const { parent } = options;
   return {
-    kernelAbi: KERNEL_ABI,
-    kernelSchema: schemaDigest(),
-    memoryLimitBytes: parseMemory(options.memory),
-    cpu: {
-      baseline: options.cpu ?? 'host',
-      xcr0: BigInt(zygote.machine.xcr0),
-      xsaveBytes: XSAVE_BYTES,
-      features: featuresFor(options),
-    },
-    rootfs: describeRootfs(options),
-    program: {
-      argv: options.command.map(toBytes),
-      env: Object.entries(options.env ?? {}).map(([key, value]) => toBytes(`${key}=${value}`)),
-      cwd: toBytes(options.cwd ?? '/'),
-    },
+    ...describeState(k),
+    ...parent === null ? describeOrigin(instance, options) : describeLayer(parent, options),
     entry: entry.kind === 'line'
       ? { kind: 'line', line: toBytes(entry.text) } : { kind: watch.kind() },
-    clock: {
-      deterministic: options.deterministic === true,
-      realtimeNs: BigInt(now.sec) * 1_000_000_000n + BigInt(now.nsec),
-      monotonicNs: BigInt(Math.round(k.root.savedMonotonicNs)),
-    },
-    parent: null,
-    createdBy: { catavmm: VERSION },
   };
 }

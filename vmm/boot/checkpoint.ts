@@ -16,6 +16,7 @@ import { BASE_FRAME, PAGE_BYTES } from '../kernel/ports.ts';
 import { saveClocks } from '../kernel/time/wall-timers.ts';
 import { ImageError } from './image-error.ts';
 import { findImageLeaf } from './image-tables.ts';
+import { type LayersBelow, NOTHING_BELOW, visitSameFrames } from './same-frames.ts';
 import { createLayout, type Layout } from '../../wasm/layout.ts';
 import { frameDropped, markShared, notNumbered, type TableWindow } from '../../wasm/tables.ts';
 import { BASE_GPA, FIRST_GUEST_TABLE } from '../machine/layout.ts';
@@ -35,6 +36,8 @@ export interface Checkpoint {
   tableCount: number;
   /** Combined indexes (bank i: i, base i: bankFrames + i) of the saved frames, in image order. */
   frameOrder: Uint32Array;
+  /** How many frames lie in layers below, which stay as they are. */
+  baseFrames: number;
   /** How many of the first frames were touched in the profiled run, in that order. */
   hotFrames: number;
   /** How many of those were written. */
@@ -68,20 +71,20 @@ interface Work {
 /**
  * Takes a checkpoint. Preconditions: no thread is on the vCPU (Runner.parkThread), all are blocked
  * or at a system call boundary. The sandbox may go on afterwards.
- * @param keepsBase save only frames that are not base frames: a layer over those
+ * @param below frames that are not saved again: the checkpoint is a layer over those
  */
 export function takeCheckpoint(
-  k: Kernel, hot: HotFrames = NOTHING_HOT, keepsBase: boolean = false,
+  k: Kernel, hot: HotFrames = NOTHING_HOT, below: LayersBelow = NOTHING_BELOW,
 ): Checkpoint {
   const mm = processOf(k).mm;
   if (mm === null) throw new Error('the sandbox has no program');
   saveClocks(k);
-  const work = beginWork(k, mm, keepsBase);
+  const work = beginWork(k, mm, below.frames);
   try {
     markFrames(work);
     keepHotFrames(work, hot);
     dropZeroFrames(work);
-    const counts = numberFrames(work, hot);
+    const counts = numberFrames(work, hot, below);
     const tables = packTables(work, counts.hot);
     const saved = saveObjects(k.root);
     const objects = rewriteObjects(work, saved);
@@ -93,6 +96,7 @@ export function takeCheckpoint(
       tables: tables.bytes,
       tableCount: tables.count,
       frameOrder: invertMap(work, counts.own),
+      baseFrames: below.frames,
       hotFrames: counts.hot,
       writeFrames: counts.written,
       readFrame: (combined, target) => readFrame(k, combined, target),
@@ -103,7 +107,7 @@ export function takeCheckpoint(
   }
 }
 
-function beginWork(k: Kernel, mm: Mm, keepsBase: boolean): Work {
+function beginWork(k: Kernel, mm: Mm, firstOwn: number): Work {
   const { frames: f, tables: t } = k.ports;
   const frames = f.bankFrames + f.baseFrames;
   const window = {
@@ -118,8 +122,7 @@ function beginWork(k: Kernel, mm: Mm, keepsBase: boolean): Work {
   const map = takeRegion(frames * 4);
   u32.fill(notNumbered, map.address >> 2, (map.address >> 2) + frames);
   return {
-    k, mm, window, frames, map,
-    firstOwn: keepsBase ? window.baseFrames : 0,
+    k, mm, window, frames, map, firstOwn,
     layout: createLayout(memory),
     marks: takeRegion(frames),
     page: takeRegion(PAGE_BYTES),
@@ -196,8 +199,10 @@ function keepHotFrames(work: Work, hot: HotFrames): void {
 function dropZeroFrames(work: Work): void {
   const { k, marks, map, page, layout } = work;
   const bytes = u8.subarray(page.address, page.address + PAGE_BYTES);
-  const end = work.firstOwn > 0 ? work.window.bankFrames : work.frames;
-  for (let combined = 0; combined < end; combined++) {
+  const { bankFrames } = work.window;
+  const firstOwn = bankFrames + work.firstOwn;
+  for (let combined = 0; combined < work.frames; combined++) {
+    if (combined >= bankFrames && combined < firstOwn) continue;
     const mark = u8[marks.address + combined] as number;
     if (mark === 0 || (mark & (markShared | MARK_KEEP | MARK_CACHED)) !== 0) continue;
     readFrame(k, combined, bytes);
@@ -205,10 +210,23 @@ function dropZeroFrames(work: Work): void {
   }
 }
 
+/** Private pages that are as they were in the layers below share a frame with those. */
+function nameSameFrames(work: Work, below: LayersBelow): void {
+  const { k, mm, window, marks, map } = work;
+  const base = (map.address >> 2) + window.bankFrames;
+  visitSameFrames(k.ports.frames, window, mm.rootTable, below, (bankFrame, baseFrame) => {
+    const mark = u8[marks.address + bankFrame] as number;
+    if ((mark & (markShared | MARK_CACHED)) !== 0) return;
+    const at = (map.address >> 2) + bankFrame;
+    if (u32[at] === notNumbered) u32[at] = u32[base + baseFrame] as number;
+  });
+}
+
 /** Gives each live frame its place in the image: the hot ones first, then by virtual address. */
 function numberFrames(
   work: Work,
   hot: HotFrames,
+  below: LayersBelow,
 ): { own: number; hot: number; written: number } {
   const { layout, window, mm, marks, map, firstOwn } = work;
   // Frames of layers below keep their places.
@@ -216,19 +234,27 @@ function numberFrames(
   for (let index = 0; index < firstOwn; index++) u32[base + index] = index;
   const written = numberListed(work, hot.written, firstOwn);
   const hotEnd = numberListed(work, hot.read, written);
+  nameSameFrames(work, below);
   let next = hotEnd;
   next = must(work, layout.number(window, mm.rootTable, marks.address, map.address, next, 0, 0));
   next = must(work, layout.numberRest(work.frames, marks.address, map.address, next));
   return { own: next - firstOwn, hot: hotEnd - firstOwn, written: written - firstOwn };
 }
 
-/** Numbers the listed frames that are live and not numbered yet; returns the next number. */
+/**
+ * Numbers the listed frames that are live and not numbered yet; returns the next number. Frames of
+ * layers below are saved again: each boot copies them anyway, and finds them in one run with the
+ * others.
+ */
 function numberListed(work: Work, combined: readonly number[], first: number): number {
+  const { marks, map, firstOwn, window: { bankFrames } } = work;
   let next = first;
   for (const index of combined) {
-    if (index >= work.frames || u8[work.marks.address + index] === 0) continue;
-    const at = (work.map.address >> 2) + index;
-    if (u32[at] === notNumbered) u32[at] = next++;
+    const isBelow = index >= bankFrames && index < bankFrames + firstOwn;
+    if (index >= work.frames || (!isBelow && u8[marks.address + index] === 0)) continue;
+    const at = (map.address >> 2) + index;
+    const known = u32[at] as number;
+    if (known === notNumbered || known < firstOwn) u32[at] = next++;
   }
   return next;
 }

@@ -97,6 +97,11 @@ export class QueueConsole implements WaitableConsole {
     this.#sink = sink;
   }
 
+  /** Bytes that the guest has not read yet. */
+  get queuedBytes(): number {
+    return this.#queuedBytes;
+  }
+
   /** Resolves when the guest has left at most `bytes` unread. One caller at a time. */
   async drained(bytes: number): Promise<void> {
     while (this.#queuedBytes > bytes) {

@@ -30,7 +30,10 @@ export interface EntryWatch {
   kind(): 'explicit' | 'listen' | 'stdin' | 'line';
 }
 
-/** Arms the watch. `training`: requests fed to stdin, one at each entry, before the last counts. */
+/**
+ * Arms the watch. What the console holds already is read before a wait for input or a connection
+ * counts. `training`: requests fed to stdin, one at each entry, before the last counts.
+ */
 export function watchEntry(
   k: Kernel,
   console: QueueConsole,
@@ -45,7 +48,8 @@ export function watchEntry(
   let next = 0;
   return {
     reached: () => {
-      if (!detect(k, tail.seen, training.length > 0)) return false;
+      const seen = { line: tail.seen, isTrained: training.length > 0 };
+      if (!detect(k, seen, console.queuedBytes > 0)) return false;
       if (next >= training.length) return true;
       console.push(training[next++] as Uint8Array);
       k.root.trainLeft = training.length - next;
@@ -75,16 +79,19 @@ function indexOf(bytes: Uint8Array, wanted: Uint8Array): number {
 }
 
 /** Sets entryKind when an implicit entry is reached; true when any is. */
-function detect(k: Kernel, lineSeen: boolean, isTrained: boolean): boolean {
+function detect(
+  k: Kernel, seen: { line: boolean; isTrained: boolean }, hasInput: boolean,
+): boolean {
   const { root } = k;
   if (root.entryKind !== ENTRY_NONE) return true;
   const wanted = root.entryWanted;
-  if (wanted === ENTRY_LINE && lineSeen) root.entryKind = ENTRY_LINE;
+  if (wanted === ENTRY_LINE && seen.line) root.entryKind = ENTRY_LINE;
+  if (hasInput) return root.entryKind !== ENTRY_NONE;
   const implicit = wanted === ENTRY_DEFAULT;
   if ((implicit || wanted === ENTRY_LISTEN) && waitsForConnection(k)) root.entryKind = ENTRY_LISTEN;
   else if ((implicit || wanted === ENTRY_STDIN) && waitsForInput(k)) root.entryKind = ENTRY_STDIN;
   // A trained explicit program waits for its next request: that is its entry.
-  else if (wanted === ENTRY_EXPLICIT && isTrained && waitsForInput(k)) {
+  else if (wanted === ENTRY_EXPLICIT && seen.isTrained && waitsForInput(k)) {
     root.entryKind = ENTRY_EXPLICIT;
   }
   return root.entryKind !== ENTRY_NONE;

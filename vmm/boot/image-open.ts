@@ -20,12 +20,14 @@ import { isMemoryLimit } from '../memory-size.ts';
 import { PAGE_BYTES } from '../kernel/ports.ts';
 import { fileIdentity, isCheckedImage, rememberImage } from './checked-images.ts';
 import { ImageError } from './image-error.ts';
-import { findParent } from './image-parent.ts';
+import { findParent, PARENTS_MAX, tooManyParents } from './image-parent.ts';
 import { checkRecords, type Piece } from './image-records.ts';
 import { dropIoCaches } from './io-cache.ts';
 import { dropWriteSet } from './write-sets.ts';
 import { sha256 } from './sha256.ts';
-import type { FrameLayer, HotFrames, Snapshot } from './snapshot.ts';
+import {
+  closeLayers, duplicateLayers, type FrameLayer, type HotFrames, type Snapshot,
+} from './snapshot.ts';
 import { BASE_BYTES_MAX } from './zygote.ts';
 
 /** First read of a file: covers prologue and header of nearly every image. */
@@ -35,6 +37,8 @@ const FIRST_BYTES = 16 * 1024;
 export interface OpenImage extends Snapshot {
   readonly path: string;
   readonly fd: number;
+  /** What an image based on this one names it by. */
+  readonly digest: Uint8Array;
   readonly header: CfiHeader;
   readonly io: CfiIoEntry[];
   /** The file from its start up to the frames, as in the file. */
@@ -45,8 +49,6 @@ export interface OpenImage extends Snapshot {
 const open: Map<string, OpenImage> = new Map();
 /** Pages of a table window that an image's tables leave free: the machine's own, and some more. */
 const TABLES_SPARE = 256;
-/** Longest chain of parents. */
-const PARENTS_MAX = 8;
 let parentDepth = 0;
 
 /**
@@ -67,6 +69,16 @@ export function openImage(path: string): OpenImage {
 /** The check of openImage(), keeping nothing: boots of the same file go on. @throws as it does */
 export function checkImage(path: string): void {
   closeImage(load(path, false));
+}
+
+/** Opens an image for `use` alone: nothing is kept. @throws as openImage() does */
+export function useImage<T>(path: string, use: (image: OpenImage) => T): T {
+  const image = load(path, true);
+  try {
+    return use(image);
+  } finally {
+    closeImage(image);
+  }
 }
 
 /** Closes an image: boots from it must have ended. */
@@ -91,7 +103,7 @@ function load(path: string, isTrusted: boolean): OpenImage {
     if (!isKnown) checkKernel(header);
     checkMemory(header);
     const frames = findSection(header, 'frames');
-    const opened = { path, fd, header, frames, identity: fileIdentity(stat) };
+    const opened = { path, fd, digest, header, frames, identity: fileIdentity(stat) };
     const image = finish(opened, openParents(path, header));
     if (isKnown) return image;
     checkOrClose(image);
@@ -112,10 +124,6 @@ function checkOrClose(image: OpenImage): void {
     giveRegion(image.region);
     throw error;
   }
-}
-
-function closeLayers(layers: readonly FrameLayer[]): void {
-  for (const { fd } of layers) fs.closeSync(fd);
 }
 
 function takeState(bytes: number): Region {
@@ -204,7 +212,7 @@ function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
 }
 
 /** What is known of a file before its sections are read. */
-type Opened = Pick<OpenImage, 'path' | 'fd' | 'header' | 'frames' | 'identity'>;
+type Opened = Pick<OpenImage, 'path' | 'fd' | 'digest' | 'header' | 'frames' | 'identity'>;
 
 /** Brings the small sections into the state memory. Keeps nothing but `opened.fd` if it cannot. */
 function finish(opened: Opened, parents: readonly FrameLayer[]): OpenImage {
@@ -239,6 +247,8 @@ function describe(opened: Opened, region: Region, layers: readonly FrameLayer[])
   const io = piece('io');
   return {
     ...opened, region, layers, baseFrames,
+    base: { path: opened.path, digest: opened.digest, frames: baseFrames },
+    program: header.program,
     hot: hotFramesOf(header),
     root: header.objects.root,
     cpu: header.cpu,
@@ -264,15 +274,10 @@ function hotFramesOf({ memory }: CfiHeader): HotFrames | null {
 function openParents(path: string, header: CfiHeader): FrameLayer[] {
   if (header.parent === null) return [];
   const file = findParent(path, header.parent);
-  if (parentDepth >= PARENTS_MAX) {
-    throw new ImageError('parent', `The func-image has more than ${PARENTS_MAX} parents.`);
-  }
+  if (parentDepth >= PARENTS_MAX) throw tooManyParents();
   parentDepth++;
   try {
-    const parent = openImage(file);
-    return parent.layers.map(({ fd, offset, frames }) => {
-      return { fd: fs.openSync(`/proc/self/fd/${fd}`, 'r'), offset, frames };
-    });
+    return duplicateLayers(openImage(file).layers);
   } finally {
     parentDepth--;
   }

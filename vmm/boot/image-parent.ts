@@ -5,6 +5,14 @@ import * as path from 'node:path';
 import { cfiDigestOff, cfiPrologueBytes } from '../../formats/cfi/prologue.ts';
 import { ImageError } from './image-error.ts';
 
+/** Longest chain of parents. */
+export const PARENTS_MAX = 8;
+
+/** A chain that is too long. */
+export function tooManyParents(): ImageError {
+  return new ImageError('parent', `The func-image has more than ${PARENTS_MAX} parents.`);
+}
+
 /** Files of a directory that are looked at. */
 const FILES_MAX = 4096;
 const SUFFIX = '.cfi';
@@ -30,17 +38,19 @@ function isThere(file: string, digest: Uint8Array): boolean {
   }
 }
 
+/** The images in a directory, by name. */
+export function listImages(directory: string): string[] {
+  const names = fs.readdirSync(directory).filter((name) => name.endsWith(SUFFIX));
+  return names.sort().slice(0, FILES_MAX).map((name) => path.join(directory, name));
+}
+
 /**
  * The path of the parent of the image at `child`.
  * @throws ImageError when no image beside it has that digest
  */
 export function findParent(child: string, digest: Uint8Array): string {
   const directory = path.dirname(path.resolve(child));
-  const names = fs.readdirSync(directory).filter((name) => name.endsWith(SUFFIX));
-  for (const name of names.sort().slice(0, FILES_MAX)) {
-    const file = path.join(directory, name);
-    if (isThere(file, digest)) return file;
-  }
+  for (const file of listImages(directory)) if (isThere(file, digest)) return file;
   const short = Buffer.from(digest.subarray(0, 6)).toString('hex');
   throw new ImageError(
     'parent',

@@ -1,11 +1,13 @@
 // The three ways a sandbox comes to life, up to the point where it can be driven: run, build, boot.
 import type { HostRoot } from '../host/files.ts';
-import type { BootOptions, ProgramOptions } from '../options.ts';
+import type { CfiProgram, CfiRootfs } from '../../formats/cfi/header.ts';
+import type { BootOptions, BuildOptions, ProgramOptions, Technique } from '../options.ts';
 import { parseMemory } from '../memory-size.ts';
 import type { EntropyPort } from '../kernel/ports.ts';
 import { makeKernel } from '../kernel/make-kernel.ts';
 import type { WaitableConsole } from './console.ts';
 import { checkCpu } from './cpu-check.ts';
+import type { Baseline } from './baseline.ts';
 import { IoCache, ioCacheOf } from './io-cache.ts';
 import {
   giveBack, type Holdings, type Instance, limitsFor, makeInstance, makePorts,
@@ -17,7 +19,7 @@ import { baseBytesOf, type Snapshot } from './snapshot.ts';
 import { startProgram } from './start.ts';
 import { checkVolumes } from './volumes.ts';
 import { writeSetOf } from './write-sets.ts';
-import { baseClassOf, type ZygoteOptions } from './zygote.ts';
+import { baseClassOf, makeZygote, type ZygoteOptions } from './zygote.ts';
 import { takeZygote } from './zygote-pool.ts';
 
 const encoder = new TextEncoder();
@@ -66,11 +68,36 @@ export function launchProgram(
   }
 }
 
+/** What a header says of a program. */
+export function describeProgram(
+  { command, env, cwd }: Pick<BuildOptions, 'command' | 'env' | 'cwd'>,
+): CfiProgram {
+  return {
+    argv: (command ?? []).map(toBytes),
+    env: Object.entries(env ?? {}).map(([key, value]) => toBytes(`${key}=${value}`)),
+    cwd: toBytes(cwd ?? '/'),
+  };
+}
+
+/** What a header says of a program's files. */
+export function describeRootfs(
+  options: Pick<BuildOptions, 'rootfs' | 'volumes' | 'selfContained'>,
+): CfiRootfs {
+  const volumes = checkVolumes(options.volumes ?? []);
+  return {
+    path: options.rootfs ?? '/',
+    selfContained: options.selfContained === true,
+    ...(volumes.length === 0 ? {} : { volumes }),
+  };
+}
+
 /** What a sandbox of a snapshot may have otherwise than the snapshot says. */
 export interface SnapshotOptions
   extends Pick<BootOptions, 'memory' | 'rootfs' | 'tenant' | 'onEvent'> {
   /** Leave it where it was saved: it is to be captured, not to run. */
   isCaptured?: boolean;
+  /** What takes the place of techniques that are turned off. */
+  baseline?: Baseline | undefined;
   /** Default: the host's random bytes. */
   entropy?: EntropyPort;
   /** Use the descriptors that sandboxes of this snapshot share, and leave them open. */
@@ -105,15 +132,19 @@ export function launchSnapshot(
       ? ioCacheOf(snapshot, rootfs) : new IoCache(snapshot, rootfs);
     if (options.sharesIo !== true) held.roots = io.roots;
     const tenant = tenantOf(snapshot, options);
-    const zygote = takeZygote(
-      zygoteOptionsOf(snapshot, options.memory), tenant, snapshot.identity);
+    const isOff = (name: Technique): boolean => options.baseline?.without.includes(name) === true;
+    const machine = zygoteOptionsOf(snapshot, options.memory);
+    const zygote = isOff('zygote')
+      ? makeZygote(machine) : takeZygote(machine, tenant, snapshot.identity);
     held.zygote = zygote;
     phases.mark('zygote');
     checkCpu(snapshot.cpu, zygote.machine);
     return restoreSandbox({
       snapshot, zygote, console, io,
       roots: held.roots,
-      writeSet: options.isCaptured === true ? null : writeSetOf(snapshot),
+      writeSet: writeSetOf(snapshot),
+      preCopies: options.isCaptured !== true && !isOff('write-set'),
+      baseline: options.baseline ?? null,
       isCaptured: options.isCaptured === true,
       entropy: options.entropy,
       onEvent: options.onEvent ?? ignore,

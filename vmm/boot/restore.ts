@@ -16,6 +16,7 @@ import { type EntropyPort, type LowerFs, PAGE_BYTES } from '../kernel/ports.ts';
 import { mapFileOver, wantHugePages } from '../host/memory.ts';
 import { FIRST_GUEST_TABLE, TABLES_GPA } from '../machine/layout.ts';
 import type { WaitableConsole } from './console.ts';
+import type { Baseline } from './baseline.ts';
 import { blameImage, ImageError } from './image-error.ts';
 import type { HostRoot } from '../host/files.ts';
 import type { IoCache } from './io-cache.ts';
@@ -33,6 +34,10 @@ export interface RestoreOptions {
   /** What the instance is to close. */
   roots: readonly HostRoot[];
   writeSet: WriteSet | null;
+  /** Pages that are touched at once are copied beforehand. */
+  preCopies: boolean;
+  /** What takes the place of techniques that are turned off. */
+  baseline: Baseline | null;
   /** It is to be captured where it is: it does not go on. */
   isCaptured: boolean;
   entropy: EntropyPort | undefined;
@@ -51,10 +56,10 @@ export function restoreSandbox(options: RestoreOptions, phases: Phases): Instanc
   const { snapshot, zygote } = options;
   mapLayers(snapshot, zygote);
   phases.mark('map');
-  const arena = restoreObjects(snapshot);
+  const { arena, root } = options.baseline?.restoreObjects?.() ?? restoreObjects(snapshot);
   phases.mark('objects');
   try {
-    return joinSandbox(arena, options, phases);
+    return joinSandbox(arena, root, options, phases);
   } catch (error) {
     arena.close();
     throw blameImage(error);
@@ -77,9 +82,11 @@ function mapLayers(snapshot: Snapshot, zygote: Zygote): void {
   zygote.mapped = snapshot.identity;
 }
 
-function joinSandbox(arena: Arena, options: RestoreOptions, phases: Phases): Instance {
-  const { snapshot, zygote } = options;
-  const root = arena.at(Sandbox, arena.region.address + snapshot.root);
+function joinSandbox(
+  arena: Arena, rootAddress: number, options: RestoreOptions, phases: Phases,
+): Instance {
+  const { snapshot, zygote, baseline } = options;
+  const root = arena.at(Sandbox, rootAddress);
   if ((root.process?.mm ?? null) === null) {
     throw new ImageError('objects', 'The func-image has no program.');
   }
@@ -95,7 +102,12 @@ function joinSandbox(arena: Arena, options: RestoreOptions, phases: Phases): Ins
   const k = assembleKernel(arena, root, ports, limitsFor(zygote.options.memoryBytes));
   k.vfs.shared = options.io.handles;
   restoreTables(k, options);
+  baseline?.finishFrames?.(k);
   phases.mark('tables');
+  if (baseline?.connect != null) {
+    baseline.connect(k);
+    phases.mark('io');
+  }
   setClock(k);
   if (!options.isCaptured) redraw(k);
   phases.mark('redraw');
@@ -103,7 +115,7 @@ function joinSandbox(arena: Arena, options: RestoreOptions, phases: Phases): Ins
 }
 
 /** Stage 1: one copy; stage 2: relocate (design: separated state recovery). */
-function restoreObjects(snapshot: Snapshot): Arena {
+function restoreObjects(snapshot: Snapshot): { arena: Arena; root: number } {
   const { objects, relations } = snapshot;
   relocate ??= createRelocate(memory);
   const arena = new Arena(arenaBytesFor(objects.bytes));
@@ -112,7 +124,7 @@ function restoreObjects(snapshot: Snapshot): Arena {
     u8.copyWithin(address, objects.address, objects.address + objects.bytes);
     const count = relations.bytes / 8;
     const done = relocate.relocate(address, objects.bytes, relations.address, count, address);
-    if (done === count) return arena;
+    if (done === count) return { arena, root: address + snapshot.root };
     throw new ImageError('objects', 'The func-image\'s relation table is malformed.');
   } catch (error) {
     arena.close();
@@ -121,9 +133,10 @@ function restoreObjects(snapshot: Snapshot): Arena {
 }
 
 function restoreTables(k: Kernel, options: RestoreOptions): void {
-  const { snapshot, zygote, writeSet } = options;
+  const { snapshot, zygote, preCopies, baseline } = options;
   merge ??= createMerge(memory);
-  const hot = options.isCaptured ? null : copyHot(k, snapshot);
+  const hot = baseline?.copyFrames?.(k, snapshot) ?? (preCopies ? copyHot(k, snapshot) : null);
+  const writeSet = preCopies ? options.writeSet : null;
   const usable = hot === null && writeSet !== null && copyWriteSet(k, snapshot, writeSet);
   const target = {
     tables: zygote.tables.address + zygote.firstTable * PAGE_BYTES,

@@ -7,7 +7,7 @@ import { signalName } from '../abi/signal-names.ts';
 import { CatavmmError } from '../errors.ts';
 import { monotonicNs } from '../host/clock.ts';
 import { getRuntime } from '../host/runtime.ts';
-import type { BootMode, BootReport, Report, Status } from '../options.ts';
+import type { BootMode, BootReport, Report, Status, Technique } from '../options.ts';
 import { drive, type DriveEnd } from './drive.ts';
 import { blameImage } from './image-error.ts';
 import { closeInstance, type Instance } from './instance.ts';
@@ -23,6 +23,8 @@ const SI_USER = 0;
 export interface SessionOptions {
   mode: BootMode | 'run';
   image: string | null;
+  /** Techniques that were turned off, for the report. */
+  without?: readonly Technique[];
   timeoutMs: number | undefined;
   signal: AbortSignal | undefined;
   /** Called once, before the sandbox's memory goes. */
@@ -132,6 +134,7 @@ export class Session {
       faults: counters.faults,
       opens: instance.k.vfs.hostOpens,
       opensBeforehand: instance.k.vfs.borrowed.size,
+      without: [...this.#options.without ?? []],
       phases: this.#phases.us,
     };
     // Whoever waits for the end need not wait for this.

@@ -6,7 +6,7 @@
 //
 // A leaf entry of the tables names a base frame by its place in that row.
 import * as fs from 'node:fs';
-import type { CfiCpu, CfiRootfs } from '../../formats/cfi/header.ts';
+import type { CfiCpu, CfiProgram, CfiRootfs } from '../../formats/cfi/header.ts';
 import { PAGE_BYTES } from '../kernel/ports.ts';
 import type { Piece } from './image-records.ts';
 
@@ -15,6 +15,14 @@ export interface FrameLayer {
   readonly fd: number;
   /** In the file, a multiple of 4096. */
   readonly offset: number;
+  readonly frames: number;
+}
+
+/** An image file whose frames are the first of a base window. */
+export interface BaseImage {
+  readonly path: string;
+  readonly digest: Uint8Array;
+  /** Its own and its parents'. */
   readonly frames: number;
 }
 
@@ -30,6 +38,8 @@ export interface Snapshot {
   readonly layers: readonly FrameLayer[];
   /** Of all layers together. */
   readonly baseFrames: number;
+  /** The image that the first layers are of; null when the sandbox began as a program. */
+  readonly base: BaseImage | null;
   readonly objects: Piece;
   readonly relations: Piece;
   readonly tables: Piece;
@@ -42,6 +52,32 @@ export interface Snapshot {
   readonly limitBytes: number;
   /** Where the guest's files are, unless the caller says otherwise. */
   readonly rootfs: CfiRootfs;
+  /** What was started, once. */
+  readonly program: CfiProgram;
+}
+
+/** The same snapshot for a sandbox that found its files elsewhere. */
+export function withRootfs(snapshot: Snapshot, path: string | undefined): Snapshot {
+  return path === undefined ? snapshot : { ...snapshot, rootfs: { ...snapshot.rootfs, path } };
+}
+
+/** The same layers with descriptors of the caller's own. @throws file system errors */
+export function duplicateLayers(layers: readonly FrameLayer[]): FrameLayer[] {
+  const copies: FrameLayer[] = [];
+  try {
+    for (const layer of layers) {
+      copies.push({ ...layer, fd: fs.openSync(`/proc/self/fd/${layer.fd}`, 'r') });
+    }
+    return copies;
+  } catch (error) {
+    closeLayers(copies);
+    throw error;
+  }
+}
+
+/** Closes the layers' descriptors. */
+export function closeLayers(layers: readonly FrameLayer[]): void {
+  for (const { fd } of layers) fs.closeSync(fd);
 }
 
 /** Place in the base window of the first frame of the last layer. */

@@ -1,6 +1,7 @@
 // A sandbox of a snapshot from the request to the session that drives it: what boots of images and
 // forks of templates have in common.
-import type { BootMode, BootOptions } from '../options.ts';
+import type { BootMode, BootOptions, Technique } from '../options.ts';
+import type { Baseline } from './baseline.ts';
 import type { WaitableConsole } from './console.ts';
 import type { Instance } from './instance.ts';
 import { ioCacheOf } from './io-cache.ts';
@@ -13,6 +14,8 @@ import { recordWriteSet, wantsWriteSet } from './write-sets.ts';
 
 export interface StartOptions extends BootOptions {
   mode: BootMode;
+  /** Made of `without` and `eager`, which alone do nothing. */
+  baseline?: Baseline | undefined;
   /** Default: the host's random bytes. */
   entropy?: EntropyPort;
   /** The image's file, for the report. */
@@ -24,12 +27,14 @@ export function startSnapshot(
   snapshot: Snapshot, options: StartOptions, console: WaitableConsole, phases: Phases,
 ): { instance: Instance; start: () => Session } {
   // A cold boot has nothing to share: it sees files and directories as they are now.
-  const sharesIo = options.mode !== 'cold';
+  const isOff = (name: Technique): boolean => options.baseline?.without.includes(name) === true;
+  const sharesIo = options.mode !== 'cold' && !isOff('io-cache');
   const instance = launchSnapshot(snapshot, { ...options, sharesIo }, console, phases);
-  if (wantsWriteSet(snapshot)) tryOut(snapshot, instance);
+  if (wantsWriteSet(snapshot) && options.baseline === undefined) tryOut(snapshot, instance);
   const start = (): Session => new Session(instance, phases, {
     mode: options.mode,
     image: options.image,
+    without: options.baseline?.without ?? [],
     timeoutMs: options.timeoutMs,
     signal: options.signal,
     onEnd: ({ k }) => {

@@ -15,8 +15,9 @@ import { takeCheckpoint, type Checkpoint } from './checkpoint.ts';
 import type { Piece } from './image-records.ts';
 import type { Instance } from './instance.ts';
 import { dropIoCaches } from './io-cache.ts';
-import type { FrameLayer, Snapshot } from './snapshot.ts';
-import { checkVolumes } from './volumes.ts';
+import { layersOf } from './same-frames.ts';
+import { closeLayers, duplicateLayers, type FrameLayer, type Snapshot } from './snapshot.ts';
+import { describeProgram, describeRootfs } from './launch.ts';
 import { requireTemplatable } from './template-rules.ts';
 import { dropWriteSet } from './write-sets.ts';
 
@@ -39,8 +40,8 @@ export function makeTemplate(instance: Instance, origin: Snapshot): TemplateStat
   const { k, runner } = instance;
   requireTemplatable(k);
   runner.parkThread();
-  const checkpoint = takeCheckpoint(k, undefined, true);
-  const layers: FrameLayer[] = duplicateLayers(origin);
+  const checkpoint = takeCheckpoint(k, undefined, layersOf(origin));
+  const layers: FrameLayer[] = duplicateLayers(origin.layers);
   try {
     if (checkpoint.frameOrder.length > 0) layers.push(copyFrames(checkpoint));
     return describe(checkpoint, origin, layers);
@@ -55,7 +56,8 @@ export function emptySnapshot(instance: Instance, options: ProgramOptions): Snap
   const { zygote } = instance;
   const nothing = { address: 0, bytes: 0 };
   return {
-    identity: 'nothing', layers: [], baseFrames: 0, root: 0, hot: null,
+    identity: 'nothing', layers: [], baseFrames: 0, base: null, root: 0, hot: null,
+    program: describeProgram(options),
     objects: nothing, relations: nothing, tables: nothing,
     cpu: {
       baseline: zygote.options.baseline,
@@ -64,24 +66,8 @@ export function emptySnapshot(instance: Instance, options: ProgramOptions): Snap
       features: [],
     },
     limitBytes: zygote.options.memoryBytes,
-    rootfs: {
-      path: options.rootfs ?? '/',
-      selfContained: false,
-      volumes: checkVolumes(options.volumes ?? []),
-    },
+    rootfs: describeRootfs(options),
   };
-}
-
-/** The layers of a snapshot with descriptors of the caller's own. */
-export function duplicateLayers(snapshot: Snapshot): FrameLayer[] {
-  return snapshot.layers.map(({ fd, offset, frames }) => {
-    return { fd: fs.openSync(`/proc/self/fd/${fd}`, 'r'), offset, frames };
-  });
-}
-
-/** Closes the layers' descriptors. */
-export function closeLayers(layers: readonly FrameLayer[]): void {
-  for (const { fd } of layers) fs.closeSync(fd);
 }
 
 /** Gives a template back. Order: its forks have ended. */
@@ -139,6 +125,8 @@ function describe(
     identity: `template ${++count}`,
     region, layers,
     baseFrames: layers.reduce((sum, layer) => sum + layer.frames, 0),
+    base: origin.base,
+    program: origin.program,
     objects: objectsPiece,
     relations: relationsPiece,
     tables: tablesPiece,

@@ -11,12 +11,13 @@ import { KIND } from '../kernel/state/kinds.ts';
 import { HEADER_BYTES } from '../kernel/state/record.ts';
 import { ImageError } from './image-error.ts';
 import { ImageFile } from './image-file.ts';
+import { findParent, PARENTS_MAX } from './image-parent.ts';
 import { checkImage } from './image-open.ts';
 import { beginSha256 } from './sha256.ts';
 
 /** One thing that is wrong with an image. */
 export interface Finding {
-  /** The part of the file: a section, `header`, `padding` or `structure`. */
+  /** The part of the file: a section, `header`, `padding` or `structure`; a parent's file first. */
   where: string;
   /** Stable, as errors have it: `CATAVMM_CFI_DIGEST`. */
   code: string;
@@ -53,7 +54,9 @@ export async function requireGoodImage(path: string): Promise<void> {
   if (first !== undefined) throw first.error;
 }
 
-async function findProblems(path: string, onChecked: OnChecked): Promise<Problem[]> {
+async function findProblems(
+  path: string, onChecked: OnChecked, depth: number = 0,
+): Promise<Problem[]> {
   let file: ImageFile;
   try {
     file = new ImageFile(path);
@@ -65,10 +68,27 @@ async function findProblems(path: string, onChecked: OnChecked): Promise<Problem
     const problems = await checkBytes(file, onChecked);
     // What a digest refuses needs no closer look; wrong frames do not concern the structure.
     if (problems.some(({ where }) => where !== 'frames' && where !== 'padding')) return problems;
-    return [...problems, ...checkRecords(file), ...checkStructure(path)];
+    const found = [...problems, ...checkRecords(file), ...checkStructure(path)];
+    return [...found, ...await checkParent(file, onChecked, depth)];
   } finally {
     file.close();
   }
+}
+
+/** All of the image that this one is based on. Whether it is there, checkStructure() has said. */
+async function checkParent(
+  file: ImageFile, onChecked: OnChecked, depth: number,
+): Promise<Problem[]> {
+  const { parent } = file.header;
+  if (parent === null || depth >= PARENTS_MAX) return [];
+  let path: string;
+  try {
+    path = findParent(file.path, parent);
+  } catch {
+    return [];
+  }
+  const problems = await findProblems(path, onChecked, depth + 1);
+  return problems.map(({ where, error }) => ({ where: `parent ${path}: ${where}`, error }));
 }
 
 /** The problem of a check that throws. */

@@ -1,5 +1,6 @@
 // Anonymous files for the frames of a template: written once, then sealed, so that nobody who maps
 // them can see them change (memfd_create(2), fcntl(2) F_ADD_SEALS).
+import * as fs from 'node:fs';
 import * as libc from './libc.ts';
 import { HostError } from './errors.ts';
 import { takeScratch, type Scratch } from './scratch.ts';
@@ -20,7 +21,11 @@ function failed(call: string): HostError {
   });
 }
 
-/** A new empty anonymous file. @throws HostError */
+/**
+ * A new empty anonymous file. Its descriptor is one of node:fs: Deno's reads, writes and closes
+ * only those that it has opened itself.
+ * @throws HostError
+ */
 export function createMemfd(): number {
   if (scratch === null) {
     scratch = takeScratch(64);
@@ -29,7 +34,12 @@ export function createMemfd(): number {
   // SAFETY: the name is NUL-terminated in this module's scratch memory.
   const fd = libc.syscall(SYS_MEMFD_CREATE, scratch.address, MFD_CLOEXEC | MFD_ALLOW_SEALING);
   if (fd < 0) throw failed('memfd_create');
-  return fd;
+  try {
+    return fs.openSync(`/proc/self/fd/${fd}`, 'r+');
+  } finally {
+    // SAFETY: takes no pointer; the descriptor is ours, and nobody else has seen it.
+    libc.close(fd);
+  }
 }
 
 /** Makes the file unchangeable. Preconditions: it has no writable mapping. @throws HostError */

@@ -78,7 +78,9 @@ defineFileOps(FILE_ENTRY, {
   seekable: false,
   read: (k: Kernel, file: File, to) => {
     if (file.position > 0) return 0;
-    const isEntry = file.variant !== READS_GENERATION;
+    // A boot has woken this very read: where it was the entry, it is not a second one.
+    const isResumed = k.current?.waitState === RESUMED;
+    const isEntry = file.variant !== READS_GENERATION && !isResumed;
     if (isEntry && wantsExplicit(k) && k.root.trainLeft === 0) {
       k.root.entryKind = ENTRY_EXPLICIT;
       return -EAGAIN;

@@ -58,7 +58,7 @@ export function pinForSelfContained(k: Kernel): number {
 }
 
 /** Inodes of open files, mappings and the program. */
-function usedInodes(k: Kernel): Set<Inode> {
+export function usedInodes(k: Kernel): Set<Inode> {
   const used: Set<Inode> = new Set();
   const { process } = k.root;
   if (process === null) return used;
