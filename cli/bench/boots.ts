@@ -160,7 +160,7 @@ function rowsOf({ program }: Held, collected: Map<string, Collected>): Row[] {
   return rows;
 }
 
-/** Forks that end in a second, one after the other: making, wiping and closing machines included. */
+/** Forks that end in a second, one after the other, with the making and wiping of machines. */
 async function forksPerSecond({ program, image }: Held, seconds: number): Promise<number> {
   const template = await Template.from(image, { pool: { low: 1, high: 4 } });
   const endMs = performance.now() + seconds * 1000;
