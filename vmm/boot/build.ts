@@ -29,7 +29,7 @@ import { writeFd } from '../host/stdio.ts';
 
 const DEFAULT_TIMEOUT_MS = 120_000;
 const NEWLINE = 0x0a;
-/** A layer has copies of at most this share of its parents' frames: those that boots write first. */
+/** A layer has copies of at most this share of its parents' frames: what boots write first. */
 const COPIED_SHARE = 16;
 
 /**

@@ -1,5 +1,5 @@
-// Puts an image's frames in the order in which its boots touch them: [written | read | the rest], as
-// a build does after one trial, but after several, with the requests that are given. Records, page
+// Puts an image's frames in the order in which its boots touch them: [written | read | the rest],
+// as a build does after one trial, but after several, with the requests that are given. Records, page
 // contents and everything the header says of the program stay; only the order changes.
 import * as path from 'node:path';
 import { CatavmmError } from '../errors.ts';
@@ -28,7 +28,8 @@ const BOOTS_MAX = 1000;
 export async function tuneImage(file: string, options: TuneOptions = {}): Promise<TuneResult> {
   const boots = options.boots ?? BOOTS_DEFAULT;
   if (!(Number.isSafeInteger(boots) && boots >= 1 && boots <= BOOTS_MAX)) {
-    throw new CatavmmError('CATAVMM_OPTION', `${boots} is not a number of boots, 1 to ${BOOTS_MAX}.`);
+    const sentence = `${boots} is not a number of boots, 1 to ${BOOTS_MAX}.`;
+    throw new CatavmmError('CATAVMM_OPTION', sentence);
   }
   const before = useImage(file, ({ digest, header: { memory } }) => {
     requireNoChildren(file, digest);
@@ -41,7 +42,8 @@ export async function tuneImage(file: string, options: TuneOptions = {}): Promis
   }
   const hot = usualOf(profiles);
   if (hot.written.length + hot.read.length === 0) {
-    throw new CatavmmError('CATAVMM_OPTION', `The boots of ${file} touched nothing: it stays as it is.`);
+    const sentence = `The boots of ${file} touched nothing: it stays as it is.`;
+    throw new CatavmmError('CATAVMM_OPTION', sentence);
   }
   const { bytes, frames } = useImage(file, (image) => rewrite(image, hot));
   const after = useImage(file, ({ header: { memory } }) => memory);
