@@ -1,5 +1,5 @@
-// Who uses a snapshot: sandboxes made of it, and handles that callers hold. What belongs to it (file
-// descriptors, a region of the state memory) is given back when it has been closed and the last of
+// Who uses a snapshot: sandboxes made of it, and handles that callers hold. What belongs to it
+// (descriptors, a region of the state memory) is given back when it has been closed and the last of
 // them is gone, so that an image that is replaced or closed takes nothing from those that run.
 import type { Snapshot } from './snapshot.ts';
 

@@ -1,6 +1,6 @@
 // Puts an image's frames in the order in which its boots touch them: [written | read | the rest],
-// as a build does after one trial, but after several, with the requests that are given. Records, page
-// contents and everything the header says of the program stay; only the order changes.
+// as a build does after one trial, but after several, with the requests that are given. Records,
+// page contents and everything the header says of the program stay; only the order changes.
 import * as path from 'node:path';
 import { CatavmmError } from '../errors.ts';
 import type { TuneOptions, TuneResult } from '../options.ts';

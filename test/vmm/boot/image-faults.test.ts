@@ -79,7 +79,7 @@ async function startAll(
   return { waiting, image, template };
 }
 
-testKvm('sandboxes go on when their file is deleted, and new ones say that it is gone', async () => {
+testKvm('sandboxes go on when their file is deleted, new ones say that it is gone', async () => {
   const file = await copyImage('deleted.cfi');
   const { waiting, image, template } = await startAll(file);
   rmSync(file);

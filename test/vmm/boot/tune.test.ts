@@ -39,7 +39,7 @@ async function answer(file: string, n: number): Promise<string> {
   return textOf(stdout);
 }
 
-testPython('a tuned image has the same pages, and what its requests touch first', async () => {
+testPython('a tuned image has the same pages, and what is touched first', async () => {
   await build();
   const original = join(folder, 'original.cfi');
   copyFileSync(image, original);
