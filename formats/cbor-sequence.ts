@@ -1,6 +1,5 @@
 // CBOR sequences (RFC 8742) over cbor-x: many small items one after the other. For the baseline
-// that `boot --without separated` measures; images are read with the strict decoder of
-// cbor-decode.ts.
+// that `boot --without separated` measures; images are read with the strict cbor-decode.ts.
 import { Decoder } from 'cbor-x/decode';
 import { Encoder } from 'cbor-x/encode';
 

@@ -108,7 +108,8 @@ export class Dialogue {
 
   /** Ends its stdin and waits for a good end. */
   async end(): Promise<void> {
-    await this.#writer.close();
+    // It may have ended already, and closed its side.
+    await this.#writer.close().catch(() => {});
     const { code, message } = await this.sandbox.status;
     await this.sandbox.close();
     if (code !== 0) throw new Error(`ended with ${code} ${message ?? ''}`);

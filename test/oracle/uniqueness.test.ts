@@ -109,20 +109,23 @@ testBoth('the generation is readable, and grows with each fork of a fork', async
 
 testBoth('the monotonic clock goes on where it was, the time of day is right', async () => {
   await withTemplate(program(), async (template, image) => {
-    await sleepMs(300);
+    const seen: { nowMs: number; lifeMs: number }[] = [];
     for (const clone of [() => fork(template), () => boot(image), () => fork(template)]) {
+      await sleepMs(400);
       const startMs = performance.now();
       const dialogue = await clone();
       const hostBefore = Date.now();
       const [before, now, real] = (await dialogue.ask('clocks')).split(' ').map(Number) as
         [number, number, number];
       const hostAfter = Date.now();
-      const lifeMs = performance.now() - startMs;
+      seen.push({ nowMs: now / 1e6, lifeMs: performance.now() - startMs });
       assert.ok(now >= before, `${now} < ${before}`);
-      assert.atMost((now - before) / 1e6, lifeMs + 50, 'the clock did not stand still');
       assertBetween(real / 1e6, hostBefore - 50, hostAfter + 50, 'the time of day');
       await dialogue.end();
     }
+    // All began at the same time, so none is further than its own life.
+    const first = Math.min(...seen.map(({ nowMs }) => nowMs));
+    for (const { nowMs, lifeMs } of seen) assert.atMost(nowMs - lifeMs, first + 100);
   });
 });
 

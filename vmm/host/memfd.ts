@@ -22,8 +22,9 @@ function failed(call: string): HostError {
 }
 
 /**
- * A new empty anonymous file. Deno's files are only those that it opened itself, so the descriptor
- * is one that node:fs opened again. @throws HostError
+ * A new empty anonymous file. Its descriptor is one of node:fs: Deno's reads, writes and closes
+ * only those that it has opened itself.
+ * @throws HostError
  */
 export function createMemfd(): number {
   if (scratch === null) {
@@ -36,6 +37,7 @@ export function createMemfd(): number {
   try {
     return fs.openSync(`/proc/self/fd/${fd}`, 'r+');
   } finally {
+    // SAFETY: takes no pointer; the descriptor is ours, and nobody else has seen it.
     libc.close(fd);
   }
 }

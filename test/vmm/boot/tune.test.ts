@@ -39,7 +39,7 @@ async function answer(file: string, n: number): Promise<string> {
   return textOf(stdout);
 }
 
-testPython('a tuned image has the same pages, and what is touched first', async () => {
+testPython('a tuned image has the same pages, and what requests touch first', async () => {
   await build();
   const original = join(folder, 'original.cfi');
   copyFileSync(image, original);
@@ -49,8 +49,7 @@ testPython('a tuned image has the same pages, and what is touched first', async 
   assert.equal(await checkImageFile(image), []);
   const diff = runCatavmm(['inspect', '--diff', '--json', original, image]);
   // Pages that were never touched and are zero may be in the image now.
-  const pages = JSON.parse(textOf(diff.stdout)) as { reason: string }[];
-  const reasons = pages.map(({ reason }) => reason);
+  const reasons = (JSON.parse(textOf(diff.stdout)) as { reason: string }[]).map((d) => d.reason);
   assert.ok(reasons.every((reason) => reason === 'only-b'), [...new Set(reasons)].join());
   const [before, after] = [original, image].map((file) => new ImageFile(file).header);
   for (const key of ['program', 'entry', 'rootfs', 'cpu', 'clock', 'createdBy'] as const) {

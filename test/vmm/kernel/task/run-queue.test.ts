@@ -102,21 +102,28 @@ test('the list stays sorted, and who can run runs soon, whatever happens',
   withTasks(12, (k, tasks) => {
   const random = seededRandom();
   const waitedNs = new Map<Task, number>();
+  // Of its slice; a slice ends at the latest when it is over.
+  let turn: { task: Task | null; ns: number } = { task: null, ns: 0 };
   for (let step = 0; step < 5000; step++) {
     const task = random.pick(tasks);
     const ran = nextTask(k);
     if (ran !== null) {
-      const ns = random.int(0, 4 * MS);
+      if (turn.task !== ran) turn = { task: ran, ns: 0 };
+      const ns = random.int(0, 4 * MS - turn.ns);
+      turn.ns += ns;
       charge(k, ran, ns);
       for (const other of listed(k)) waitedNs.set(other, (waitedNs.get(other) ?? 0) + ns);
       waitedNs.set(ran, 0);
       // All others run a slice and what they may be behind, at most.
       for (const [other, waited] of waitedNs) assert.atMost(waited, 13 * 12 * MS, `${other.tid}`);
     }
-    const action = random.int(0, 3);
+    const action = turn.ns > 3 * MS ? 3 : random.int(0, 3);
     if (action === 0) dequeue(k, task);
     else if (action === 1) enqueue(k, task);
-    else endSlice(k);
+    else {
+      endSlice(k);
+      turn = { task: null, ns: 0 };
+    }
     if (task.runNext === null) waitedNs.delete(task);
     listed(k);
   }
