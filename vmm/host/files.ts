@@ -78,7 +78,8 @@ export class HostRoot {
       throw new HostError('CATAVMM_HOST_CALL', `the rootfs ${path} cannot be opened`, {
         errno,
         call: 'open',
-        hint: errno === EMFILE ? MORE_FILES : 'Give --rootfs a directory that exists and that you may read.',
+        hint: errno === EMFILE
+          ? MORE_FILES : 'Give --rootfs a directory that exists and that you may read.',
       });
     }
   }

@@ -1,5 +1,5 @@
-// Guests that exit, crash or are killed, at whatever moment: the process and everybody else live on,
-// and nothing of them stays.
+// Guests that exit, crash or are killed, at whatever moment: the process and everybody else live
+// on, and nothing of them stays.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
