@@ -3,6 +3,7 @@ import { closeImage, openImage, type OpenImage } from './boot/image-open.ts';
 import { zygoteOptionsOf } from './boot/launch.ts';
 import { beginPhases } from './boot/phases.ts';
 import { keepReady, prepareZygotes, type WaterMarks } from './boot/zygote-pool.ts';
+import { holdSnapshot } from './boot/snapshot-users.ts';
 import { CatavmmError } from './errors.ts';
 import { LiveSandboxes } from './live-sandboxes.ts';
 import type { BootOptions, TuneOptions, TuneResult } from './options.ts';
@@ -28,6 +29,7 @@ export class FuncImage {
   /** The image's file. */
   readonly path: string;
   readonly #image: OpenImage;
+  readonly #release: () => void;
   readonly #live: LiveSandboxes = new LiveSandboxes();
   readonly #endPool: () => void;
   #isClosed: boolean = false;
@@ -35,6 +37,7 @@ export class FuncImage {
   private constructor(path: string, image: OpenImage, pool: WaterMarks) {
     this.path = path;
     this.#image = image;
+    this.#release = holdSnapshot(image);
     this.#endPool = keepReady(zygoteOptionsOf(image), pool);
   }
 
@@ -79,6 +82,7 @@ export class FuncImage {
     this.#endPool();
     await this.#live.close();
     closeImage(this.#image);
+    this.#release();
   }
 
   /** For `await using`. */

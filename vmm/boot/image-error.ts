@@ -2,7 +2,7 @@
 
 export type ImageErrorCode =
   | 'missing' | 'not-a-file' | 'kernel' | 'parent' | 'truncated' | 'objects' | 'tables' | 'cpu'
-  | 'root' | 'memory' | 'state' | 'volume';
+  | 'changed' | 'root' | 'memory' | 'state' | 'volume';
 
 /** Code of a HostError: KVM_RUN or what precedes it failed. */
 const KVM_FAILED = 'CATAVMM_KVM_FAILED';

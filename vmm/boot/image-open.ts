@@ -26,8 +26,9 @@ import { dropIoCaches } from './io-cache.ts';
 import { dropWriteSet } from './write-sets.ts';
 import { sha256 } from './sha256.ts';
 import {
-  closeLayers, duplicateLayers, type FrameLayer, type HotFrames, type Snapshot,
+  closeLayers, duplicateLayers, type FrameLayer, type HotFrames, type Snapshot, stampOf,
 } from './snapshot.ts';
+import { whenUnused } from './snapshot-users.ts';
 import { BASE_BYTES_MAX } from './zygote.ts';
 
 /** First read of a file: covers prologue and header of nearly every image. */
@@ -58,7 +59,8 @@ let parentDepth = 0;
 export function openImage(path: string): OpenImage {
   const known = open.get(path);
   if (known !== undefined) {
-    if (fileIdentity(fs.statSync(path, { bigint: true })) === known.identity) return known;
+    const stat = fs.statSync(path, { bigint: true, throwIfNoEntry: false });
+    if (stat !== undefined && fileIdentity(stat) === known.identity) return known;
     closeImage(known);
   }
   const image = load(path, true);
@@ -81,9 +83,13 @@ export function useImage<T>(path: string, use: (image: OpenImage) => T): T {
   }
 }
 
-/** Closes an image: boots from it must have ended. */
+/** Closes an image. Sandboxes of it go on: what they need is given back when they have ended. */
 export function closeImage(image: OpenImage): void {
   if (open.get(image.path) === image) open.delete(image.path);
+  whenUnused(image, () => dispose(image));
+}
+
+function dispose(image: OpenImage): void {
   dropWriteSet(image);
   dropIoCaches(image);
   closeLayers(image.layers);
@@ -217,7 +223,9 @@ type Opened = Pick<OpenImage, 'path' | 'fd' | 'digest' | 'header' | 'frames' | '
 /** Brings the small sections into the state memory. Keeps nothing but `opened.fd` if it cannot. */
 function finish(opened: Opened, parents: readonly FrameLayer[]): OpenImage {
   const { fd, header, frames } = opened;
-  const layers = [...parents, { fd, offset: frames.offset, frames: header.memory.frames }];
+  const { offset } = frames;
+  const own = { fd, offset, frames: header.memory.frames, stamp: stampOf(fd), path: opened.path };
+  const layers = [...parents, own];
   let region: Region | null = null;
   try {
     region = takeState(frames.offset);

@@ -22,6 +22,8 @@ export interface Instance {
   readonly counters: RunCounters;
   /** The rootfs, then the volumes. */
   readonly roots: readonly HostRoot[];
+  /** Ends its use of the snapshot that it was made of. */
+  readonly release: () => void;
   /** Set by closeInstance(). */
   closed: boolean;
 }
@@ -65,10 +67,11 @@ export function makeInstance(
   zygote: Zygote,
   console: WaitableConsole,
   roots: readonly HostRoot[],
+  release: () => void = () => undefined,
 ): Instance {
   const counters = makeCounters();
   const runner = new Runner(k, zygote.machine, zygote.stale, counters);
-  return { k, zygote, runner, console, counters, roots, closed: false };
+  return { k, zygote, runner, console, counters, roots, release, closed: false };
 }
 
 /** Ends a sandbox: its records, machine and host descriptors. Idempotent. */
@@ -83,15 +86,19 @@ export interface Holdings {
   k: Kernel | null;
   roots: readonly HostRoot[];
   zygote: Zygote | null;
+  /** Ends its use of a snapshot. */
+  release?: () => void;
 }
 
 /** Gives back what a sandbox holds. Order: the kernel's handles lie below the roots. */
-export function giveBack({ k, roots, zygote }: Holdings): void {
+export function giveBack({ k, roots, zygote, release }: Holdings): void {
   if (k !== null) {
     closeLowerHandles(k);
     k.arena.close();
   }
   for (const root of roots) root.dispose();
-  if (zygote === null) return;
-  giveZygote(zygote, { tablesEnd: k?.tables.end ?? 0, framesEnd: k?.frames.end ?? 0 });
+  if (zygote !== null) {
+    giveZygote(zygote, { tablesEnd: k?.tables.end ?? 0, framesEnd: k?.frames.end ?? 0 });
+  }
+  release?.();
 }

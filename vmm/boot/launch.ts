@@ -15,7 +15,8 @@ import {
 import { missingSource, openLower } from './open-lower.ts';
 import type { Phases } from './phases.ts';
 import { restoreSandbox } from './restore.ts';
-import { baseBytesOf, type Snapshot } from './snapshot.ts';
+import { baseBytesOf, requireUnchanged, type Snapshot } from './snapshot.ts';
+import { holdSnapshot } from './snapshot-users.ts';
 import { startProgram } from './start.ts';
 import { checkVolumes } from './volumes.ts';
 import { writeSetOf } from './write-sets.ts';
@@ -125,8 +126,10 @@ export function launchSnapshot(
   console: WaitableConsole,
   phases: Phases,
 ): Instance {
-  const held: Holdings = { k: null, roots: [], zygote: null };
+  const release = holdSnapshot(snapshot);
+  const held: Holdings = { k: null, roots: [], zygote: null, release };
   try {
+    requireUnchanged(snapshot);
     const rootfs = options.rootfs ?? snapshot.rootfs.path;
     const io = options.sharesIo === true
       ? ioCacheOf(snapshot, rootfs) : new IoCache(snapshot, rootfs);
@@ -141,7 +144,7 @@ export function launchSnapshot(
     checkCpu(snapshot.cpu, zygote.machine);
     return restoreSandbox({
       snapshot, zygote, console, io,
-      roots: held.roots,
+      roots: held.roots, release,
       writeSet: writeSetOf(snapshot),
       preCopies: options.isCaptured !== true && !isOff('write-set'),
       baseline: options.baseline ?? null,

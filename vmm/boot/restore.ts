@@ -33,6 +33,7 @@ export interface RestoreOptions {
   io: IoCache;
   /** What the instance is to close. */
   roots: readonly HostRoot[];
+  release: () => void;
   writeSet: WriteSet | null;
   /** Pages that are touched at once are copied beforehand. */
   preCopies: boolean;
@@ -111,7 +112,7 @@ function joinSandbox(
   setClock(k);
   if (!options.isCaptured) redraw(k);
   phases.mark('redraw');
-  return makeInstance(k, zygote, options.console, options.roots);
+  return makeInstance(k, zygote, options.console, options.roots, options.release);
 }
 
 /** Stage 1: one copy; stage 2: relocate (design: separated state recovery). */

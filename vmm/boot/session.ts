@@ -27,6 +27,8 @@ export interface SessionOptions {
   without?: readonly Technique[];
   timeoutMs: number | undefined;
   signal: AbortSignal | undefined;
+  /** Throws when nothing that the sandbox did can be relied on. */
+  checkEnd?: () => void;
   /** Called once, before the sandbox's memory goes. */
   onEnd: (instance: Instance) => void;
 }
@@ -88,6 +90,7 @@ export class Session {
         deadlineNs, isAborted: () => this.#broken !== null || signal?.aborted === true,
       });
       if (this.#broken !== null) throw (this.#broken as { error: unknown }).error;
+      if (end === 'exited') this.#options.checkEnd?.();
       return this.#statusOf(end);
     } catch (error) {
       return {

@@ -8,6 +8,7 @@
 import * as fs from 'node:fs';
 import type { CfiCpu, CfiProgram, CfiRootfs } from '../../formats/cfi/header.ts';
 import { PAGE_BYTES } from '../kernel/ports.ts';
+import { ImageError } from './image-error.ts';
 import type { Piece } from './image-records.ts';
 
 /** A run of frames in a file. Ownership: whoever made the layer closes the descriptor. */
@@ -16,6 +17,10 @@ export interface FrameLayer {
   /** In the file, a multiple of 4096. */
   readonly offset: number;
   readonly frames: number;
+  /** Where the file was, for a sentence; null for memory. */
+  readonly path: string | null;
+  /** What its file was like when it was opened; null for memory. */
+  readonly stamp: string | null;
 }
 
 /** An image file whose frames are the first of a base window. */
@@ -24,6 +29,25 @@ export interface BaseImage {
   readonly digest: Uint8Array;
   /** Its own and its parents'. */
   readonly frames: number;
+}
+
+/** Size and time of the last change of an open file's content. */
+export function stampOf(fd: number): string {
+  const { size, mtimeNs } = fs.fstatSync(fd, { bigint: true });
+  return `${size}-${mtimeNs}`;
+}
+
+/**
+ * Whether the files of a snapshot are as they were: whoever writes to one changes the memory of all
+ * that map it. A file that was deleted or replaced by another is still there for them.
+ * @throws ImageError
+ */
+export function requireUnchanged({ layers }: Snapshot): void {
+  for (const { fd, stamp, path } of layers) {
+    if (stamp === null || stampOf(fd) === stamp) continue;
+    throw new ImageError(
+      'changed', `The func-image ${path ?? ''} was truncated or written to while it was in use.`);
+  }
 }
 
 /** The first frames of the last layer: `written` of them are written, the others only read. */

@@ -9,7 +9,7 @@ import { launchSnapshot } from './launch.ts';
 import type { EntropyPort } from '../kernel/ports.ts';
 import type { Phases } from './phases.ts';
 import { Session } from './session.ts';
-import type { Snapshot } from './snapshot.ts';
+import { requireUnchanged, type Snapshot } from './snapshot.ts';
 import { recordWriteSet, wantsWriteSet } from './write-sets.ts';
 
 export interface StartOptions extends BootOptions {
@@ -37,6 +37,7 @@ export function startSnapshot(
     without: options.baseline?.without ?? [],
     timeoutMs: options.timeoutMs,
     signal: options.signal,
+    checkEnd: () => requireUnchanged(snapshot),
     onEnd: ({ k }) => {
       if (k.isTrial) recordWriteSet(snapshot, k);
       if (sharesIo) ioCacheOf(snapshot, options.rootfs ?? snapshot.rootfs.path).learn(k);

@@ -18,6 +18,7 @@ import { dropIoCaches } from './io-cache.ts';
 import { layersOf } from './same-frames.ts';
 import { closeLayers, duplicateLayers, type FrameLayer, type Snapshot } from './snapshot.ts';
 import { describeProgram, describeRootfs } from './launch.ts';
+import { whenUnused } from './snapshot-users.ts';
 import { requireTemplatable } from './template-rules.ts';
 import { dropWriteSet } from './write-sets.ts';
 
@@ -70,12 +71,14 @@ export function emptySnapshot(instance: Instance, options: ProgramOptions): Snap
   };
 }
 
-/** Gives a template back. Order: its forks have ended. */
+/** Gives a template back, once its forks have ended. */
 export function closeTemplate(template: TemplateState): void {
-  dropWriteSet(template);
-  dropIoCaches(template);
-  closeLayers(template.layers);
-  giveRegion(template.region);
+  whenUnused(template, () => {
+    dropWriteSet(template);
+    dropIoCaches(template);
+    closeLayers(template.layers);
+    giveRegion(template.region);
+  });
 }
 
 function copyFrames(checkpoint: Checkpoint): FrameLayer {
@@ -92,7 +95,7 @@ function copyFrames(checkpoint: Checkpoint): FrameLayer {
       writeAll(fd, piece.subarray(0, frames * PAGE_BYTES), first * PAGE_BYTES);
     }
     sealMemfd(fd);
-    return { fd, offset: 0, frames: frameOrder.length };
+    return { fd, offset: 0, frames: frameOrder.length, path: null, stamp: null };
   } catch (error) {
     fs.closeSync(fd);
     throw error;

@@ -176,6 +176,8 @@ export function giveZygote(zygote: Zygote, used: Used): void {
   const isWanted = zygote.tenant !== null && shelf.marks.high > 0;
   if (!isWanted || !recycleZygote(zygote, used)) {
     closeZygote(zygote, used.tablesEnd);
+    // Where the host gave no more, it may give again.
+    refill(shelf);
     return;
   }
   shelf.ready.push(zygote);

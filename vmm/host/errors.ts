@@ -10,6 +10,10 @@ export type HostErrorCode =
   | 'CATAVMM_HOST_CALL'
   | 'CATAVMM_FFI';
 
+/** What helps when descriptors are used up. */
+export const MORE_FILES =
+  'Close sandboxes, or raise the limit on open files (ulimit -n).';
+
 const BRAND: symbol = Symbol.for('catavmm.HostError');
 
 export class HostError extends Error {

@@ -2,9 +2,9 @@
 // with RESOLVE_IN_ROOT, pread, readlinkat, getdents64. The guest kernel resolves paths itself,
 // component by component, so the host never follows a link on its behalf.
 import * as libc from './libc.ts';
-import { HostError } from './errors.ts';
+import { HostError, MORE_FILES } from './errors.ts';
 import { takeScratch, type Scratch } from './scratch.ts';
-import { ENAMETOOLONG } from '../abi/errno.ts';
+import { EMFILE, ENAMETOOLONG } from '../abi/errno.ts';
 
 const SYS_STATX = 332;
 const SYS_OPENAT2 = 437;
@@ -74,10 +74,12 @@ export class HostRoot {
     // SAFETY: a string for the duration of the call.
     this.#fd = libc.open(path, O_PATH | O_DIRECTORY | O_RDONLY_CLOEXEC, 0);
     if (this.#fd < 0) {
+      const errno = libc.lastErrno();
       throw new HostError('CATAVMM_HOST_CALL', `the rootfs ${path} cannot be opened`, {
-        errno: libc.lastErrno(),
+        errno,
         call: 'open',
-        hint: 'Give --rootfs a directory that exists and that you may read.',
+        hint: errno === EMFILE
+          ? MORE_FILES : 'Give --rootfs a directory that exists and that you may read.',
       });
     }
   }

@@ -1,14 +1,16 @@
 // /dev/kvm: opening it, asking what it can do, making VMs and vCPUs. Thin: one function per ioctl
 // that the machine uses, each failure a HostError that names the ioctl.
 import * as libc from './libc.ts';
-import { HostError } from './errors.ts';
+import { HostError, MORE_FILES } from './errors.ts';
 import { mapAnonymous, type NativeRange } from './memory.ts';
 import {
   KVM_API_VERSION, KVM_CHECK_EXTENSION, KVM_CREATE_VCPU, KVM_CREATE_VM, KVM_GET_API_VERSION,
   KVM_GET_SUPPORTED_CPUID, KVM_GET_VCPU_MMAP_SIZE, KVM_SET_USER_MEMORY_REGION,
   KvmUserspaceMemoryRegion,
 } from '../abi/kvm.ts';
-import { ENOENT, EACCES, EPERM, EBUSY, ENODEV, ENXIO } from '../abi/errno.ts';
+import {
+  ENOENT, EACCES, EMFILE, ENFILE, EPERM, EBUSY, ENODEV, ENXIO,
+} from '../abi/errno.ts';
 import { giveScratch, takeScratch } from './scratch.ts';
 
 const O_RDWR_CLOEXEC = 0o2000002;
@@ -24,7 +26,8 @@ export function mustIoctl(fd: number, request: number, argument: number, name: s
   throw new HostError('CATAVMM_KVM_FAILED', `KVM refused ${name} (errno ${errno})`, {
     errno,
     call: name,
-    hint: 'Run `catavmm doctor` to see what this host supports.',
+    hint: errno === EMFILE || errno === ENFILE
+      ? MORE_FILES : 'Run `catavmm doctor` to see what this host supports.',
   });
 }
 

@@ -57,6 +57,11 @@ export function takeRegion(bytes: number): Region {
   return { address, bytes: wanted };
 }
 
+/** Bytes that nobody has taken. */
+export function freeStateBytes(): number {
+  return freeRuns.reduce((sum, { bytes }) => sum + bytes, 0);
+}
+
 /** Gives a region back. `usedBytes` bounds what was written; all of it is cleared at once. */
 export function giveRegion(region: Region, usedBytes: number = region.bytes): void {
   u8.fill(0, region.address, region.address + Math.min(usedBytes, region.bytes));
