@@ -133,7 +133,9 @@ export async function bootMany(
   const tracing = makeTracing(
     { lines: args.has('strace'), summary: args.has('strace-summary') }, output);
   const options = optionsFor(args, output, tracing.strace);
-  if (args.has('verify')) await (await import('../vmm/boot/verify.ts')).requireGoodImage(image);
+  if (args.has('verify')) {
+    await (await import('../vmm/boot/image/verify.ts')).requireGoodImage(image);
+  }
   const stdio: BootOptions = count === 1
     ? { stdin: 'inherit', stdout: 'inherit', stderr: 'inherit' } : { stdin: readStdin() };
   const relay = new SignalRelay();

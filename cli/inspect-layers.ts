@@ -2,10 +2,10 @@
 // other images. Counted are frames that page tables name; what is only in a page cache is not.
 
 import { findSection } from '../formats/cfi/read.ts';
-import { ImageChain } from '../vmm/boot/image-chain.ts';
-import { ImageError } from '../vmm/boot/image-error.ts';
-import type { ImageFile } from '../vmm/boot/image-file.ts';
-import { imageGeometry } from '../vmm/boot/image-geometry.ts';
+import { ImageChain } from '../vmm/boot/image/image-chain.ts';
+import { ImageError } from '../vmm/boot/image/image-error.ts';
+import type { ImageFile } from '../vmm/boot/image/image-file.ts';
+import { imageGeometry } from '../vmm/boot/image/image-geometry.ts';
 
 const entryCount = 512;
 const userEntries = 256;

@@ -5,11 +5,11 @@ import type { CfiHeader, CfiIoEntry, CfiSection } from '../formats/cfi/header.ts
 import { diffFrames } from '../formats/cfi/diff.ts';
 import type { CfiPages, PageDifference } from '../formats/cfi/diff.ts';
 import { findSection } from '../formats/cfi/read.ts';
-import { imageGeometry } from '../vmm/boot/image-geometry.ts';
-import type { ImageChain } from '../vmm/boot/image-chain.ts';
-import type { ImageFile } from '../vmm/boot/image-file.ts';
+import { imageGeometry } from '../vmm/boot/image/image-geometry.ts';
+import type { ImageChain } from '../vmm/boot/image/image-chain.ts';
+import type { ImageFile } from '../vmm/boot/image/image-file.ts';
 import { inspectLayers, type Layers } from './inspect-layers.ts';
-import { walkRecords } from '../vmm/boot/verify.ts';
+import { walkRecords } from '../vmm/boot/image/verify.ts';
 import { KIND } from '../vmm/kernel/state/kinds.ts';
 
 const pageBytes = 4096;

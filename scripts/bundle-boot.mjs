@@ -2,7 +2,10 @@
 // bytecode, without what one cold boot that is not traced never loads (bundle.mjs says what it is
 // for).
 
-const left = /\/(boot\/(build|strace-hook|verify)|template|boot-many|help|show-version)\.ts$/;
+const left = new RegExp(`/(${[
+  'boot/build/[a-z-]+', 'boot/image/(verify|baseline-image)', 'boot/restore/(baseline|template)',
+  'boot/run/strace-hook', 'template', 'boot-many', 'help', 'show-version',
+].join('|')})\\.ts$`);
 
 const result = await Bun.build({
   entrypoints: ['cli/boot-cli.ts'],

@@ -11,8 +11,9 @@
 const directory = `${__dirname}/BUNDLE_DIRECTORY`;
 
 /** Words and variables that boot.cjs has no code for. */
-const isFull = (word) => /^--(strace|verify|version|help|mode|count)|^-[a-zA-Z]*[hVcn]/.test(word);
-const variables = ['STRACE', 'STRACE_SUMMARY', 'VERIFY', 'MODE', 'COUNT'];
+const long = /^--(strace|verify|version|help|mode|count|eager|without)/;
+const isFull = (word) => long.test(word) || /^-[a-zA-Z]*[hVcn]/.test(word);
+const variables = ['STRACE', 'STRACE_SUMMARY', 'VERIFY', 'MODE', 'COUNT', 'EAGER', 'WITHOUT'];
 const isSet = (variable) => process.env[`CATAVMM_${variable}`] !== undefined;
 const words = process.argv.slice(2);
 const isSmall = words[0] === 'boot' && !words.some(isFull) && !variables.some(isSet);

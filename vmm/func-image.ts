@@ -1,9 +1,9 @@
 // A func-image that is held open, for many boots in one process.
-import { closeImage, openImage, type OpenImage } from './boot/image-open.ts';
-import { zygoteOptionsOf } from './boot/launch.ts';
-import { beginPhases } from './boot/phases.ts';
-import { keepReady, prepareZygotes, type WaterMarks } from './boot/zygote-pool.ts';
-import { holdSnapshot } from './boot/snapshot-users.ts';
+import { closeImage, openImage, type OpenImage } from './boot/image/image-open.ts';
+import { zygoteOptionsOf } from './boot/run/launch.ts';
+import { beginPhases } from './boot/run/phases.ts';
+import { keepReady, prepareZygotes, type WaterMarks } from './boot/pool/zygote-pool.ts';
+import { holdSnapshot } from './boot/restore/snapshot-users.ts';
 import { CatavmmError } from './errors.ts';
 import { LiveSandboxes } from './live-sandboxes.ts';
 import type { BootOptions, TuneOptions, TuneResult } from './options.ts';
@@ -56,7 +56,7 @@ export class FuncImage {
    * its memory. @throws ImageError, HostError, CatavmmError when other images are based on it
    */
   static async tune(path: string, options: TuneOptions = {}): Promise<TuneResult> {
-    const { tuneImage } = await import('./boot/tune.ts');
+    const { tuneImage } = await import('./boot/build/tune.ts');
     return tuneImage(path, options);
   }
 

@@ -1,18 +1,18 @@
 // The public object: a program running in its own virtual machine.
 import { SIGKILL } from './abi/signal.ts';
 import { signalNumber } from './abi/signal-names.ts';
-import { closeInstance, type Instance } from './boot/instance.ts';
-import { openImage } from './boot/image-open.ts';
-import { launchProgram } from './boot/launch.ts';
-import { beginPhases, type Phases } from './boot/phases.ts';
-import { requireNoSecrets } from './boot/template-rules.ts';
-import { emptySnapshot, makeTemplate, type TemplateState } from './boot/template.ts';
-import { Session } from './boot/session.ts';
-import type { OutputPipe } from './boot/output-pipe.ts';
-import { type Stdio, wireStdio } from './boot/stdio-wiring.ts';
-import { type Snapshot, withRootfs } from './boot/snapshot.ts';
-import { type StartOptions, startSnapshot } from './boot/start-snapshot.ts';
-import { prepareBoot } from './boot/prepare.ts';
+import { closeInstance, type Instance } from './boot/run/instance.ts';
+import { openImage } from './boot/image/image-open.ts';
+import { launchProgram } from './boot/run/launch.ts';
+import { beginPhases, type Phases } from './boot/run/phases.ts';
+import { emptySnapshot } from './boot/restore/empty-snapshot.ts';
+import type { TemplateState } from './boot/restore/template.ts';
+import { Session } from './boot/run/session.ts';
+import type { OutputPipe } from './boot/stdio/output-pipe.ts';
+import { type Stdio, wireStdio } from './boot/stdio/stdio-wiring.ts';
+import { type Snapshot, withRootfs } from './boot/restore/snapshot.ts';
+import { type StartOptions, startSnapshot } from './boot/restore/start-snapshot.ts';
+import { prepareBoot } from './boot/restore/prepare.ts';
 import { CatavmmError } from './errors.ts';
 import { wantedTechniques } from './options.ts';
 import type {
@@ -93,9 +93,11 @@ export class Sandbox {
     return Promise.resolve().then(async () => {
       options.signal?.throwIfAborted();
       // Loaded on demand: what a boot loads counts into every boot.
-      if (options.verify === true) await (await import('./boot/verify.ts')).requireGoodImage(image);
+      if (options.verify === true) {
+        await (await import('./boot/image/verify.ts')).requireGoodImage(image);
+      }
       const baseline = wantedTechniques(options).length === 0 ? undefined :
-        (await import('./boot/baseline-image.ts')).makeImageBaseline(image, options);
+        (await import('./boot/image/baseline-image.ts')).makeImageBaseline(image, options);
       const phases = beginPhases();
       const snapshot = openImage(image);
       phases.mark('open');
@@ -105,7 +107,7 @@ export class Sandbox {
 
   /** Runs a program to its func-entry point and saves it. @throws CatavmmError, HostError */
   static async build(options: BuildOptions): Promise<BuildResult> {
-    const { buildImage } = await import('./boot/build.ts');
+    const { buildImage } = await import('./boot/build/build.ts');
     return buildImage(options);
   }
 
@@ -166,13 +168,17 @@ export class Sandbox {
    * of a program that was run, all is written. @throws CatavmmError, HostError, file system errors
    */
   async checkpoint(file: string, options: CheckpointOptions = {}): Promise<CheckpointResult> {
+    const { requireNoSecrets } = await import('./boot/build/template-rules.ts');
     if (options.allowSecrets !== true) requireNoSecrets(this.#env);
-    const { writeCheckpoint } = await import('./boot/checkpoint-file.ts');
+    const { writeCheckpoint } = await import('./boot/build/checkpoint-file.ts');
     return writeCheckpoint(this.#session.running(), this.#origin, file, options);
   }
 
   /** @internal Its state just now. @throws CatavmmError, HostError */
-  capture(allowSecrets: boolean): TemplateState {
+  async capture(allowSecrets: boolean): Promise<TemplateState> {
+    // Loaded when it is needed: boots do not wait for what only templates take.
+    const { requireNoSecrets } = await import('./boot/build/template-rules.ts');
+    const { makeTemplate } = await import('./boot/restore/template.ts');
     if (!allowSecrets) requireNoSecrets(this.#env);
     return makeTemplate(this.#session.running(), this.#origin);
   }
@@ -208,7 +214,7 @@ export async function startFrom(
 ): Promise<Sandbox> {
   options.signal?.throwIfAborted();
   if (options.baseline === undefined && wantedTechniques(options).length > 0) {
-    const { makeBaseline } = await import('./boot/baseline.ts');
+    const { makeBaseline } = await import('./boot/restore/baseline.ts');
     return startFrom(snapshot, { ...options, baseline: makeBaseline(snapshot, options) });
   }
   const stdio = wireStdio(options);
@@ -220,7 +226,7 @@ export async function startFrom(
 /** --strace: loaded when it is asked for, because its tables of names are large. */
 async function traceCalls(instance: Instance, write: (line: string) => void): Promise<void> {
   try {
-    const hook = await import('./boot/strace-hook.ts');
+    const hook = await import('./boot/run/strace-hook.ts');
     hook.traceCalls(instance, write);
   } catch (error) {
     closeInstance(instance);

@@ -1,10 +1,10 @@
 // Templates: what forks are made of (sfork; paper, section 4).
-import { launchSnapshot, zygoteOptionsOf } from './boot/launch.ts';
-import { QueueConsole } from './boot/console.ts';
-import { closeInstance } from './boot/instance.ts';
-import { beginPhases } from './boot/phases.ts';
-import { closeTemplate, makeTemplate, type TemplateState } from './boot/template.ts';
-import { keepReady, prepareZygotes, type WaterMarks } from './boot/zygote-pool.ts';
+import { launchSnapshot, zygoteOptionsOf } from './boot/run/launch.ts';
+import { QueueConsole } from './boot/stdio/console.ts';
+import { closeInstance } from './boot/run/instance.ts';
+import { beginPhases } from './boot/run/phases.ts';
+import { closeTemplate, makeTemplate, type TemplateState } from './boot/restore/template.ts';
+import { keepReady, prepareZygotes, type WaterMarks } from './boot/pool/zygote-pool.ts';
 import { CatavmmError } from './errors.ts';
 import type { FuncImage } from './func-image.ts';
 import { LiveSandboxes } from './live-sandboxes.ts';
@@ -51,7 +51,7 @@ export class Template {
    */
   static async from(source: FuncImage | Sandbox, options: TemplateOptions = {}): Promise<Template> {
     const [state, image] = source instanceof Sandbox
-      ? [source.capture(options.allowSecrets === true), source.image]
+      ? [await source.capture(options.allowSecrets === true), source.image]
       : [captureImage(source), source.path];
     const pool = options.pool ?? DEFAULT_POOL;
     try {

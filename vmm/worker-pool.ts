@@ -2,7 +2,7 @@
 // none of them lost with another one's worker.
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
-import type { WaterMarks } from './boot/zygote-pool.ts';
+import type { WaterMarks } from './boot/pool/zygote-pool.ts';
 import { CatavmmError } from './errors.ts';
 import { WorkerProcess } from './worker-process.ts';
 import type { PoolForkOptions, PoolOutput } from './worker-request.ts';

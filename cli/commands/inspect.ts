@@ -1,8 +1,8 @@
 // `catavmm inspect`: what is in an image, what several share, or how two differ. Exit code 1 when
 // two differ, as diff(1) has it.
 
-import { ImageChain } from '../../vmm/boot/image-chain.ts';
-import { ImageFile } from '../../vmm/boot/image-file.ts';
+import { ImageChain } from '../../vmm/boot/image/image-chain.ts';
+import { ImageFile } from '../../vmm/boot/image/image-file.ts';
 import type { Command, Context } from '../context.ts';
 import { UsageError } from '../errors.ts';
 import { EXIT_NO } from '../exit-codes.ts';

@@ -1,6 +1,6 @@
 // `catavmm verify`: checks every byte of an image. Exit code 1 when something is wrong.
 
-import { checkImageFile } from '../../vmm/boot/verify.ts';
+import { checkImageFile } from '../../vmm/boot/image/verify.ts';
 import type { Command } from '../context.ts';
 import { EXIT_NO } from '../exit-codes.ts';
 import { printable } from '../output.ts';

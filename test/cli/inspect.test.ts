@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { countByKind, inspectImage, inspectionToJson } from '../../cli/inspect.ts';
 import { CfiError } from '../../formats/cfi/error.ts';
-import { ImageFile } from '../../vmm/boot/image-file.ts';
+import { ImageFile } from '../../vmm/boot/image/image-file.ts';
 import { KIND } from '../../vmm/kernel/state/kinds.ts';
 import { assert, suite } from '../harness.ts';
 import { makeImage } from '../formats/cfi/sample.ts';

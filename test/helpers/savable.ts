@@ -1,7 +1,7 @@
 // Whether the records of a kernel, as they are, would make an image that is accepted.
 import { saveObjects } from '../../vmm/kernel/state/save.ts';
 import { giveRegion, takeRegion, u32, u8 } from '../../vmm/kernel/state/memory.ts';
-import { checkRecords } from '../../vmm/boot/image-records.ts';
+import { checkRecords } from '../../vmm/boot/image/image-records.ts';
 import type { Kernel } from '../../vmm/kernel/kernel.ts';
 
 /** @throws ImageError at what an image must not say */

@@ -6,9 +6,9 @@
 
 import { readdirSync, readFileSync } from 'node:fs';
 import process from 'node:process';
-import { zygoteOptionsOf } from '../../vmm/boot/launch.ts';
-import { openImage } from '../../vmm/boot/image-open.ts';
-import { countReady } from '../../vmm/boot/zygote-pool.ts';
+import { zygoteOptionsOf } from '../../vmm/boot/run/launch.ts';
+import { openImage } from '../../vmm/boot/image/image-open.ts';
+import { countReady } from '../../vmm/boot/pool/zygote-pool.ts';
 import { FuncImage } from '../../vmm/func-image.ts';
 import { HostError } from '../../vmm/host/errors.ts';
 import type { Sandbox } from '../../vmm/sandbox.ts';

@@ -1,5 +1,5 @@
 // A guest without a kernel behind it, to measure what an exit costs: one page of user code that
-// calls getpid in a loop, driven as vmm/boot/runner.ts drives a thread.
+// calls getpid in a loop, driven as vmm/boot/run/runner.ts drives a thread.
 //
 //   gva 0x400000   mov eax, 39 ; syscall ; jmp back     frame 1 of the bank
 //   gva 0x401000   data                                 frame 2

@@ -8,7 +8,7 @@ import { FuncImage } from '../../../vmm/func-image.ts';
 import type { BuildResult } from '../../../vmm/options.ts';
 import { Sandbox } from '../../../vmm/sandbox.ts';
 import { Template } from '../../../vmm/template.ts';
-import { checkImageFile } from '../../../vmm/boot/verify.ts';
+import { checkImageFile } from '../../../vmm/boot/image/verify.ts';
 import { assert, kvmMissing, needs, suite } from '../../harness.ts';
 import { root } from '../../helpers/repository.ts';
 import { runCatavmm, textOf } from '../../oracle/process.ts';

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { FuncImage, Sandbox, Template } from '../../../mod.ts';
-import { QueueConsole } from '../../../vmm/boot/console.ts';
+import { QueueConsole } from '../../../vmm/boot/stdio/console.ts';
 import { assert, needsKvm, suite } from '../../harness.ts';
 
 const test = suite('vmm/boot/many');

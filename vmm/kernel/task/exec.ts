@@ -10,7 +10,7 @@ import { destroyMm, makeMm } from '../mm/address-space.ts';
 import { mapRegion } from '../mm/map.ts';
 import { closeOnExec } from '../vfs/fd-table.ts';
 import { dropDentry, holdDentry } from '../vfs/dentry.ts';
-import { fillRandom } from '../task/entropy.ts';
+import { fillRandom } from './entropy.ts';
 import { USER_END } from '../mm/user-memory.ts';
 import { PAGE_BYTES } from '../ports.ts';
 import { type Executable, findProgram, openExecutable, parse, type Program } from './exec-file.ts';

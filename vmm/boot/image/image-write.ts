@@ -1,0 +1,139 @@
+// Writing a func-image: frames are hashed while they stream out, the header goes in last, and the
+// finished file replaces the old one in one step. A half-written image is never seen under its
+// name.
+import type { Hash } from 'node:crypto';
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+import type { CfiContent, CfiIoEntry, CfiSectionKind } from '../../../formats/cfi/header.ts';
+import { encodeCfi, encodeIoTable, planCfi } from '../../../formats/cfi/write.ts';
+import { PAGE_BYTES } from '../../kernel/ports.ts';
+import type { Checkpoint } from '../build/checkpoint.ts';
+import { beginSha256, sha256 } from './sha256.ts';
+
+/** Frames written at a time (1 MiB). */
+const FRAMES_PER_WRITE = 256;
+
+/** Everything in the header that the checkpoint itself does not know. */
+export type ImageDescription = Omit<CfiContent, 'objects' | 'memory'> & {
+  memoryLimitBytes: number;
+};
+
+export interface WrittenImage {
+  bytes: number;
+  frames: number;
+}
+
+/**
+ * Writes a func-image to `file`.
+ * @param onProgress told how many frames are written
+ * @throws the file system's errors; the target is then as it was
+ */
+export function writeImage(
+  file: string,
+  checkpoint: Checkpoint,
+  description: ImageDescription,
+  io: readonly CfiIoEntry[],
+  onProgress: (done: number, total: number) => void = () => undefined,
+): WrittenImage {
+  const content = describe(checkpoint, description);
+  const small: Record<Exclude<CfiSectionKind, 'frames'>, Uint8Array> = {
+    objects: checkpoint.objects,
+    relations: bytesOf(checkpoint.relations),
+    tables: checkpoint.tables,
+    io: encodeIoTable(io),
+  };
+  const framesBytes = checkpoint.frameOrder.length * PAGE_BYTES;
+  const kinds = Object.keys(small) as (keyof typeof small)[];
+  const sizes = [
+    ...kinds.map((kind) => ({ kind, bytes: small[kind].length })),
+    { kind: 'frames' as const, bytes: framesBytes },
+  ];
+  const plan = planCfi(content, sizes);
+  const offsets = new Map(plan.sections.map((section) => [section.kind, section.offset]));
+  const temporary = temporaryName(file);
+  const fd = fs.openSync(temporary, 'wx', 0o644);
+  try {
+    for (const kind of kinds) writeAll(fd, small[kind], offsets.get(kind) as number);
+    const frames = writeFrames(fd, checkpoint, offsets.get('frames') as number, onProgress);
+    const sections = [
+      ...kinds.map((kind) => ({ kind, bytes: small[kind].length, sha256: sha256([small[kind]]) })),
+      { kind: 'frames' as const, bytes: framesBytes, sha256: frames.digest() as Uint8Array },
+    ];
+    const beginning = encodeCfi({ header: content, sections }, sha256);
+    fs.ftruncateSync(fd, beginning.fileBytes);
+    writeAll(fd, beginning.prologueAndHeader, 0);
+    fs.fsyncSync(fd);
+    fs.closeSync(fd);
+    fs.renameSync(temporary, file);
+    return { bytes: beginning.fileBytes, frames: checkpoint.frameOrder.length };
+  } catch (error) {
+    abandon(fd, temporary);
+    throw error;
+  }
+}
+
+function describe(checkpoint: Checkpoint, description: ImageDescription): CfiContent {
+  const { memoryLimitBytes, ...rest } = description;
+  return {
+    ...rest,
+    objects: {
+      root: 0,
+      count: checkpoint.objectCount,
+      preferredBase: checkpoint.preferredBase,
+    },
+    memory: {
+      limitBytes: memoryLimitBytes,
+      frames: checkpoint.frameOrder.length,
+      hotFrames: checkpoint.hotFrames,
+      writeFrames: checkpoint.writeFrames,
+      tables: checkpoint.tableCount,
+    },
+  };
+}
+
+function temporaryName(file: string): string {
+  const unique = `${process.pid}-${Math.random().toString(36).slice(2, 10)}`;
+  return path.join(path.dirname(file), `.${path.basename(file)}.${unique}.tmp`);
+}
+
+function abandon(fd: number, temporary: string): void {
+  try {
+    fs.closeSync(fd);
+  } catch {
+    // It was closed already: the rename failed.
+  }
+  fs.rmSync(temporary, { force: true });
+}
+
+function bytesOf(words: Uint32Array): Uint8Array {
+  return new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
+}
+
+function writeAll(fd: number, bytes: Uint8Array, offset: number): void {
+  for (let done = 0; done < bytes.length;) {
+    done += fs.writeSync(fd, bytes, done, bytes.length - done, offset + done);
+  }
+}
+
+function writeFrames(
+  fd: number,
+  checkpoint: Checkpoint,
+  offset: number,
+  onProgress: (done: number, total: number) => void,
+): Hash {
+  const hash = beginSha256();
+  const { frameOrder } = checkpoint;
+  const window = new Uint8Array(FRAMES_PER_WRITE * PAGE_BYTES);
+  for (let first = 0; first < frameOrder.length; first += FRAMES_PER_WRITE) {
+    const count = Math.min(FRAMES_PER_WRITE, frameOrder.length - first);
+    for (let i = 0; i < count; i++) {
+      const target = window.subarray(i * PAGE_BYTES, (i + 1) * PAGE_BYTES);
+      checkpoint.readFrame(frameOrder[first + i] as number, target);
+    }
+    const piece = window.subarray(0, count * PAGE_BYTES);
+    hash.update(piece);
+    writeAll(fd, piece, offset + first * PAGE_BYTES);
+    onProgress(first + count, frameOrder.length);
+  }
+  return hash;
+}
