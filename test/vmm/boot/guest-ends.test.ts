@@ -31,6 +31,9 @@ const program = [
   '    while True: pass',
   'print(word, flush=True)',
 ].join('\n');
+const KILLS = 24;
+/** Machines that are ready come and go; less than one for each that is killed. */
+const POOL_DESCRIPTORS = 12;
 const command = ['/usr/bin/python3', '-c', program];
 
 type Start = (stdin: string) => Promise<Sandbox>;
@@ -75,14 +78,14 @@ testPython('sandboxes can be killed at any moment', async () => {
   await withStarts(async (start, name) => {
     const bystander = await start('');
     const before = countDescriptors();
-    for (let delay = 0; delay < 24; delay++) {
+    for (let delay = 0; delay < KILLS; delay++) {
       const sandbox = await start('spin\n');
       if (delay % 3 > 0) await new Promise((resolve) => { setTimeout(resolve, delay); });
       sandbox.kill();
       assert.equal(await endOf(sandbox), [137, 'SIGKILL'], name);
     }
     await bystander.close();
-    assert.ok(countDescriptors() <= before + 2, `${name}: descriptors`);
+    assert.ok(countDescriptors() <= before + POOL_DESCRIPTORS, `${name}: descriptors`);
   });
 }, slow);
 
