@@ -40,12 +40,18 @@ function collectClosure(path: string, seen: Set<string> = new Set()): Set<string
   return seen;
 }
 
-test('formats/ imports nothing but itself, and cbor-x in one file', () => {
+const packagesOf: Readonly<Record<string, readonly string[]>> = {
+  'cbor.ts': ['cbor-x/encode'],
+  // Of the baseline that is measured only.
+  'cbor-sequence.ts': ['cbor-x/encode', 'cbor-x/decode'],
+};
+
+test('formats/ imports nothing but itself, and cbor-x in two files', () => {
   const sources = listSources();
   assert.ok(sources.includes('cfi/read.ts'));
   for (const path of sources) {
     for (const specifier of listImports(path)) {
-      if (path === 'cbor.ts' && specifier === 'cbor-x/encode') continue;
+      if (packagesOf[path]?.includes(specifier) === true) continue;
       const target = new URL(specifier, new URL(path, folder)).href;
       const inside = specifier.startsWith('.') && target.startsWith(folder.href);
       assert.ok(inside, `${path} imports ${specifier}`);
