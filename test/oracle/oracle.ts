@@ -4,8 +4,10 @@
 // Both runs start in the same directory with the same files in it. What the guest writes there must
 // not appear on the host: the directory is compared before and after.
 
-import { chmodSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, readlinkSync,
-  realpathSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, readlinkSync,
+  realpathSync, rmSync, utimesSync, writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { diffBytes } from '../harness.ts';
@@ -46,6 +48,8 @@ export const baseEnvironment: Readonly<Record<string, string>> = {
   PYTHONDONTWRITEBYTECODE: '1',
 };
 
+const MTIME_S = 1_700_000_000;
+
 /** A new empty directory; real path, for programs ask for their working directory. */
 export function makeScratch(): string {
   return mkdtempSync(join(realpathSync(tmpdir()), 'catavmm-oracle-'));
@@ -61,6 +65,8 @@ export function prepareFiles(folder: string, files: Files = {}): void {
     const [content, mode] = typeof value === 'string' || value instanceof Uint8Array
       ? [value, 0o644] : value;
     writeFileSync(target, content);
+    // The same in both trees: programs print it.
+    utimesSync(target, MTIME_S, MTIME_S);
     chmodSync(target, mode);
   }
 }
