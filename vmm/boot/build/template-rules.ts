@@ -4,6 +4,7 @@
 import { CatavmmError } from '../../errors.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import { syscallTable } from '../../kernel/syscalls/table.ts';
+import { templateRuleOf } from '../../kernel/syscalls/template-classes.ts';
 
 /** Whether it made a denied call; cheap enough for each exit of a build. */
 export function hasDeniedCall(k: Kernel): boolean {
@@ -13,7 +14,9 @@ export function hasDeniedCall(k: Kernel): boolean {
 /** @throws CatavmmError CATAVMM_TEMPLATE_DENIED when it made a denied call */
 export function requireTemplatable(k: Kernel): void {
   if (!hasDeniedCall(k)) return;
-  const { name, templateNote } = syscallTable.rowOf(k.root.deniedCall - 1);
+  const row = syscallTable.rowOf(k.root.deniedCall - 1);
+  const { name } = row;
+  const { templateNote } = templateRuleOf(name, row);
   throw new CatavmmError(
     'CATAVMM_TEMPLATE_DENIED',
     `The program called ${name}(), after which it cannot be saved or forked. ${templateNote}`,

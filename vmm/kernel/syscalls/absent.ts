@@ -11,7 +11,15 @@ function rows(names: string, errno: number, note: string): Record<string, Row> {
   return Object.fromEntries(names.split(' ').map((name) => [name, missing(errno, note)]));
 }
 
-export const absentCalls: Family = {
+let calls: Family | null = null;
+
+/** All of them, made when they are first asked for. */
+export function absentCalls(): Family {
+  calls ??= listCalls();
+  return calls;
+}
+
+const listCalls = (): Family => ({
   // Linux: sys_ni_syscall and calls that have been removed.
   ...rows(
     '_sysctl create_module get_kernel_syms query_module nfsservctl uselib lookup_dcookie ' +
@@ -124,4 +132,4 @@ export const absentCalls: Family = {
     ENOSYS,
     'As without CONFIG_NUMA.',
   ),
-};
+});

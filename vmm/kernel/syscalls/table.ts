@@ -1,4 +1,5 @@
-// The table of system calls: the families' rows joined with the numbers of abi/ into a dense array.
+// The table of system calls: the families' rows joined with the numbers of abi/, each when it is
+// first asked for, because a boot needs a few of them and needs them soon.
 // It is data: dispatch, strace, `catavmm syscalls` and docs/syscalls.md all read it.
 //
 // Invariant: every number of x86-64 Linux has a row; a name no family has is in absent.ts.
@@ -33,14 +34,14 @@ import { signalfdCalls } from './signalfd.ts';
 import { socketCalls } from './socket.ts';
 import { statCalls } from './stat.ts';
 import { systemCalls } from './system.ts';
-import { type TemplateClass, type TemplateRule, templateRuleOf } from './template-classes.ts';
+import { isDenied, type TemplateClass, templateRuleOf } from './template-classes.ts';
 import { threadCalls } from './thread.ts';
 import { timeCalls } from './time.ts';
 import { timerCalls } from './timer.ts';
 import { timerfdCalls } from './timerfd.ts';
 
 /** A row with its place in the table. */
-export interface SyscallRow extends Row, TemplateRule {
+export interface SyscallRow extends Row {
   readonly nr: number;
   readonly name: string;
   /** The family's file, or 'absent'. */
@@ -104,51 +105,86 @@ function omit(family: Family, name: string): Family {
 
 const NO_ROW: Row = missing(ENOSYS, 'Not a system call of x86-64 Linux.');
 
+/** What no family has. */
+type Absent = Family | (() => Family);
+
 export class SyscallTable {
-  /** Linux's rows by number; a number without a call has an ENOSYS row without a name. */
-  readonly rows: readonly SyscallRow[];
-  /** Our own calls: number - CATAVMM_BASE is the index. */
-  readonly own: readonly SyscallRow[];
+  readonly #families: Families;
+  readonly #absent: Absent;
+  /** Rows that were asked for, Linux's by number, ours behind them: a start makes none. */
+  readonly #rows: (SyscallRow | undefined)[] = [];
+  #names: Map<number, string> | null = null;
 
   /**
    * Joins families. A name that none has takes its row from `absent`, or is an ENOSYS.
-   * @throws when two families have one name, or a name is no system call
+   * @param isTrusted leaves check() to a test
+   * @throws as check() does
    */
-  constructor(families: Families, absent: Family = {}) {
-    const byName = joinFamilies(families, absent);
-    this.rows = placeRows(byName, SYSCALL_NUMBERS, 0, NR_SYSCALLS);
-    const ownCount = Object.keys(CATAVMM_NUMBERS).length;
-    this.own = placeRows(byName, CATAVMM_NUMBERS, CATAVMM_BASE, ownCount);
+  constructor(families: Families, absent: Absent = {}, isTrusted: boolean = false) {
+    this.#families = families;
+    this.#absent = absent;
+    if (!isTrusted) this.check();
   }
 
-  /** The row of a number that a guest gave (u32). */
+  /** @throws when two families have one name, or a name is no system call */
+  check(): void {
+    const seen = new Map<string, string>();
+    for (const [family, calls] of Object.entries(this.#families)) {
+      for (const name of Object.keys(calls)) {
+        const other = seen.get(name);
+        if (other !== undefined) throw new Error(`${name} is in ${other}.ts and ${family}.ts`);
+        requireName(name, family);
+        seen.set(name, family);
+      }
+    }
+    for (const name of Object.keys(this.#absentCalls())) requireName(name, 'absent');
+  }
+
+  /** The row of a number that a guest gave (u32); one without a call has an ENOSYS row. */
   rowOf(nr: number): SyscallRow {
-    return this.rows[nr] ?? this.own[nr - CATAVMM_BASE] ?? unknownRow(nr);
+    const known = this.#rows[nr < NR_SYSCALLS ? nr : nr - CATAVMM_BASE + NR_SYSCALLS];
+    return known !== undefined && known.nr === nr ? known : this.#make(nr);
   }
 
   /** Linux's and our rows that have a name, in the order of their numbers. */
   named(): SyscallRow[] {
-    return [...this.rows, ...this.own].filter((row) => row.name !== '');
+    return [...this.#numbered().keys()].sort((a, b) => a - b).map((nr) => this.rowOf(nr));
+  }
+
+  #absentCalls(): Family {
+    return typeof this.#absent === 'function' ? this.#absent() : this.#absent;
+  }
+
+  #numbered(): Map<number, string> {
+    if (this.#names === null) {
+      this.#names = new Map();
+      for (const [name, nr] of Object.entries(SYSCALL_NUMBERS)) this.#names.set(nr, name);
+      for (const [name, nr] of Object.entries(CATAVMM_NUMBERS)) this.#names.set(nr, name);
+    }
+    return this.#names;
+  }
+
+  #make(nr: number): SyscallRow {
+    const name = this.#numbered().get(nr);
+    if (name === undefined) return makeRow(NO_ROW, nr, '', '');
+    const made = this.#find(nr, name);
+    this.#rows[nr < NR_SYSCALLS ? nr : nr - CATAVMM_BASE + NR_SYSCALLS] = made;
+    return made;
+  }
+
+  #find(nr: number, name: string): SyscallRow {
+    for (const family of Object.keys(this.#families)) {
+      const row = ownRow(this.#families[family] as Family, name);
+      if (row !== undefined) return makeRow(row, nr, name, family);
+    }
+    const row = ownRow(this.#absentCalls(), name);
+    return row === undefined
+      ? makeRow(missing(ENOSYS, 'No row.'), nr, name, '') : makeRow(row, nr, name, 'absent');
   }
 }
 
-type NamedRow = readonly [family: string, row: Row];
-
-function joinFamilies(families: Families, absent: Family): Map<string, NamedRow> {
-  const byName: Map<string, NamedRow> = new Map();
-  for (const [family, calls] of Object.entries(families)) {
-    for (const [name, row] of Object.entries(calls)) {
-      const other = byName.get(name);
-      if (other !== undefined) throw new Error(`${name} is in ${other[0]}.ts and ${family}.ts`);
-      requireName(name, family);
-      byName.set(name, [family, row]);
-    }
-  }
-  for (const [name, row] of Object.entries(absent)) {
-    requireName(name, 'absent');
-    if (!byName.has(name)) byName.set(name, ['absent', row]);
-  }
-  return byName;
+function ownRow(family: Family, name: string): Row | undefined {
+  return Object.hasOwn(family, name) ? family[name] : undefined;
 }
 
 function requireName(name: string, family: string): void {
@@ -156,26 +192,11 @@ function requireName(name: string, family: string): void {
   throw new Error(`${family}.ts: ${name} is not a system call`);
 }
 
-function placeRows(
-  byName: ReadonlyMap<string, NamedRow>,
-  numbers: Readonly<Record<string, number>>,
-  first: number,
-  count: number,
-): SyscallRow[] {
-  const rows = Array.from({ length: count }, (_, index) => unknownRow(first + index));
-  for (const [name, nr] of Object.entries(numbers)) {
-    const [family, row] = byName.get(name) ?? ['', missing(ENOSYS, 'No row.')];
-    rows[nr - first] = makeRow(row, nr, name, family);
-  }
-  return rows;
-}
-
 // All rows are built here so that they have one shape: the dispatcher reads one for each call.
 function makeRow(row: Row, nr: number, name: string, family: string): SyscallRow {
   const { support, note, errno } = row;
-  const { template, templateNote } = templateRuleOf(name, row);
-  const handler = template === 'denied' ? remembering(nr, row.handler) : row.handler;
-  return { support, handler, note, errno, nr, name, family, template, templateNote };
+  const handler = isDenied(name) ? remembering(nr, row.handler) : row.handler;
+  return { support, handler, note, errno, nr, name, family };
 }
 
 /** A denied call leaves its number behind; the others pay nothing for that. */
@@ -186,17 +207,14 @@ function remembering(nr: number, handler: Handler): Handler {
   };
 }
 
-function unknownRow(nr: number): SyscallRow {
-  return makeRow(NO_ROW, nr, '', '');
-}
-
 /** The guest kernel's table. */
-export const syscallTable: SyscallTable = new SyscallTable(FAMILIES, absentCalls);
+export const syscallTable: SyscallTable = new SyscallTable(FAMILIES, absentCalls, true);
 
 /** Every call that Linux or catavmm has, for people and tools. */
 export function describeSyscalls(table: SyscallTable = syscallTable): SyscallInfo[] {
   return table.named().map((row) => {
-    const { nr, name, family, support, errno, note, template, templateNote } = row;
+    const { nr, name, family, support, errno, note } = row;
+    const { template, templateNote } = templateRuleOf(name, row);
     return { nr, name, family, support, errno, note, template, templateNote };
   });
 }

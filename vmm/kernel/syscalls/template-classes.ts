@@ -83,7 +83,13 @@ const ALLOWED: readonly string[] = [
 const ALLOW: TemplateRule = { template: 'allowed', templateNote: '' };
 const FAILS: TemplateRule = { template: 'allowed', templateNote: 'It fails, and changes nothing.' };
 
-const RULES: ReadonlyMap<string, TemplateRule> = joinRules();
+let rules: ReadonlyMap<string, TemplateRule> | null = null;
+
+/** All rules, joined when they are first asked for. */
+function allRules(): ReadonlyMap<string, TemplateRule> {
+  rules ??= joinRules();
+  return rules;
+}
 
 function joinRules(): Map<string, TemplateRule> {
   const rules: Map<string, TemplateRule> = new Map();
@@ -101,10 +107,15 @@ function joinRules(): Map<string, TemplateRule> {
 
 /** The rule of a call; a missing one may always fail. */
 export function templateRuleOf(name: string, { support }: Row): TemplateRule {
-  return support === 'missing' ? FAILS : RULES.get(name) ?? ALLOW;
+  return support === 'missing' ? FAILS : allRules().get(name) ?? ALLOW;
+}
+
+/** Whether a template may not make the call. */
+export function isDenied(name: string): boolean {
+  return DENIED.some(([, names]) => names.split(' ').includes(name));
 }
 
 /** Whether somebody has thought about the call (for a test). */
 export function hasTemplateRule(name: string): boolean {
-  return RULES.has(name);
+  return allRules().has(name);
 }
