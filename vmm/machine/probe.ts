@@ -13,7 +13,8 @@ const CODE_GVA = 0x40_0000;
 /** Where the data page is mapped; the program gets it in rdi. */
 const DATA_GVA = 0x40_1000;
 const CODE_FRAME = 1;
-const PROBE_TABLES = 4;
+/** Tables that a probe takes, from the first one on. */
+export const PROBE_TABLES = 4;
 const PROBE_FRAMES = 8;
 const TABLE_ENTRY = 0x67n;
 const CODE_ENTRY = 0x05n;

@@ -11,7 +11,7 @@ import { findInvalidationMethod } from '../../machine/self-test.ts';
 import { setInvalidationMethod } from '../../machine/translations.ts';
 import { visibleFeatures } from './cpu-check.ts';
 import {
-  closeZygote, makeZygote, recycleZygote, type Used, type Zygote, type ZygoteOptions,
+  closeZygote, makeZygote, recycleZygote, type Used, warmZygote, type Zygote, type ZygoteOptions,
 } from './zygote.ts';
 
 /** How many ready machines of a configuration there shall be. */
@@ -70,6 +70,7 @@ function makeReady(shelf: Shelf): void {
   const zygote = makeZygote(options);
   try {
     visibleFeatures(options.baseline, zygote.machine);
+    warmZygote(zygote);
     const bytes = Math.min(populatedBytes + SPARE_BYTES, options.memoryBytes);
     populate(zygote.machine.bank.address, bytes);
   } catch (error) {

@@ -5,6 +5,7 @@ import { Machine } from '../../machine/machine.ts';
 import type { CpuBaseline } from '../../machine/cpu-baseline.ts';
 import { writeXsave } from '../../machine/fpu.ts';
 import { FIRST_GUEST_TABLE, tableWindowBytes } from '../../machine/layout.ts';
+import { beginProbe, PROBE_ROOT, PROBE_TABLES, runProbe } from '../../machine/probe.ts';
 import { StaleTranslations } from '../../machine/translations.ts';
 import { discard, dropTranslations } from '../../host/memory.ts';
 import { PAGE_BYTES } from '../../kernel/ports.ts';
@@ -80,6 +81,21 @@ function finishZygote(machine: Machine, tables: Region, options: ZygoteOptions):
     machine.close();
     throw error;
   }
+}
+
+/** `syscall` */
+const ENTER_AND_LEAVE: readonly number[] = [0x0f, 0x05];
+
+/**
+ * Enters and leaves the guest once, so that what KVM makes for a machine at its first entry, and
+ * for the kernel half of every address space, is there before a boot is asked for.
+ */
+export function warmZygote(zygote: Zygote): void {
+  const { machine, firstTable } = zygote;
+  beginProbe(machine, ENTER_AND_LEAVE);
+  machine.vcpu.cr3 = PROBE_ROOT;
+  runProbe(machine);
+  recycleZygote(zygote, { tablesEnd: firstTable + PROBE_TABLES, framesEnd: 2 });
 }
 
 /** What a guest has used of its zygote. */
