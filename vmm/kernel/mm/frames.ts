@@ -14,6 +14,8 @@ import { BASE_FRAME, type FrameId, type GuestFrames, PAGE_BYTES } from '../ports
 const BACKING_STEP = 512;
 /** Views of recently used frames are kept; a power of two. */
 const VIEW_SLOTS = 1024;
+/** The frames that most sandboxes need at most: more are noted in a larger array. */
+const FEW_FRAMES = 4096;
 
 export class FrameAllocator {
   /** Most frames that may be in use at a time. */
@@ -28,19 +30,19 @@ export class FrameAllocator {
   /** Copies of base frames for the kernel's reads (a cache). */
   readonly scratch: ScratchPages = new ScratchPages();
   readonly #frames: GuestFrames;
-  readonly #taken: Uint8Array;
+  /** Of frames below #next; it grows with them. */
+  #taken: Uint8Array = new Uint8Array(FEW_FRAMES);
   readonly #viewKeys: Uint32Array = new Uint32Array(VIEW_SLOTS);
-  readonly #views: Uint8Array[] = [];
+  readonly #views: Uint8Array[] = new Array<Uint8Array>(VIEW_SLOTS);
   #free: FrameId[] = [];
   #next: number = 1;
   #backed: number = 0;
 
   constructor(frames: GuestFrames, limits: KernelLimits) {
     this.#frames = frames;
+    // No frame has the name 0, which the keys begin with.
+    this.#views[0] = new Uint8Array(0);
     this.limit = Math.min(frames.bankFrames - 1, Math.floor(limits.memoryBytes / PAGE_BYTES));
-    this.#taken = new Uint8Array(frames.bankFrames);
-    const empty = new Uint8Array(0);
-    for (let slot = 0; slot < VIEW_SLOTS; slot++) this.#views.push(empty);
   }
 
   /** One past the highest frame ever handed out. */
@@ -122,9 +124,16 @@ export class FrameAllocator {
       this.#backed = Math.min(wanted, this.#frames.bankFrames);
       this.#frames.ensureBacked(this.#backed);
     }
+    if (end > this.#taken.length) this.#growTaken(end);
     const first = this.#next;
     this.#next = end;
     return first;
+  }
+
+  #growTaken(end: number): void {
+    const grown = new Uint8Array(Math.min(this.#frames.bankFrames, end * 2));
+    grown.set(this.#taken);
+    this.#taken = grown;
   }
 }
 
