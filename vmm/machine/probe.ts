@@ -15,7 +15,8 @@ const DATA_GVA = 0x40_1000;
 const CODE_FRAME = 1;
 /** Tables that a probe takes, from the first one on. */
 export const PROBE_TABLES = 4;
-const PROBE_FRAMES = 8;
+/** Frames of the bank that a probe may write, the first ones. */
+export const PROBE_FRAMES = 8;
 const TABLE_ENTRY = 0x67n;
 const CODE_ENTRY = 0x05n;
 const DATA_ENTRY = 0x8000_0000_0000_0007n;

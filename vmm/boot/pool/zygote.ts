@@ -5,7 +5,9 @@ import { Machine } from '../../machine/machine.ts';
 import type { CpuBaseline } from '../../machine/cpu-baseline.ts';
 import { writeXsave } from '../../machine/fpu.ts';
 import { FIRST_GUEST_TABLE, tableWindowBytes } from '../../machine/layout.ts';
-import { beginProbe, PROBE_ROOT, PROBE_TABLES, runProbe } from '../../machine/probe.ts';
+import {
+  beginProbe, PROBE_FRAMES, PROBE_ROOT, PROBE_TABLES, runProbe,
+} from '../../machine/probe.ts';
 import { StaleTranslations } from '../../machine/translations.ts';
 import { discard, dropTranslations } from '../../host/memory.ts';
 import { PAGE_BYTES } from '../../kernel/ports.ts';
@@ -18,9 +20,6 @@ export interface ZygoteOptions {
   baseBytes: number;
   baseline: CpuBaseline;
 }
-
-/** Tables that a machine's probes may have written (machine/probe.ts). */
-const PROBED_TABLES = 16;
 
 export interface Zygote {
   readonly machine: Machine;
@@ -62,7 +61,7 @@ export function makeZygote(options: ZygoteOptions): Zygote {
     });
     return finishZygote(machine, tables, options);
   } catch (error) {
-    giveRegion(tables, (FIRST_GUEST_TABLE + PROBED_TABLES) * PAGE_BYTES);
+    giveRegion(tables, (FIRST_GUEST_TABLE + PROBE_TABLES) * PAGE_BYTES);
     throw error;
   }
 }
@@ -95,7 +94,7 @@ export function warmZygote(zygote: Zygote): void {
   beginProbe(machine, ENTER_AND_LEAVE);
   machine.vcpu.cr3 = PROBE_ROOT;
   runProbe(machine);
-  recycleZygote(zygote, { tablesEnd: firstTable + PROBE_TABLES, framesEnd: 2 });
+  wipe(zygote, { tablesEnd: firstTable + PROBE_TABLES, framesEnd: PROBE_FRAMES });
 }
 
 /** What a guest has used of its zygote. */
@@ -113,16 +112,24 @@ const ZEROED_FRAMES_MAX = 4096;
 
 /**
  * Makes a used machine as good as new for the next guest of the same tenant; false when it has to
- * be closed instead. Nothing of the last guest stays: frames and tables are zero, the FPU is reset,
+ * be closed instead.
+ */
+export function recycleZygote(zygote: Zygote, used: Used): boolean {
+  if (zygote.tables.bytes / PAGE_BYTES - used.tablesEnd < TABLES_LEFT_MIN) return false;
+  wipe(zygote, used);
+  return true;
+}
+
+/**
+ * Nothing of the last guest stays: frames and tables are zero, the FPU is reset,
  * and the other registers are loaded whole before each entry (Vcpu.loadRegs).
  *
  * The next guest's tables lie where no table of this machine ever was, so that nothing that KVM
  * remembers of the last guest's tables concerns it; leaf translations are dropped through the MMU
  * notifier.
  */
-export function recycleZygote(zygote: Zygote, used: Used): boolean {
+function wipe(zygote: Zygote, used: Used): void {
   const { machine, tables } = zygote;
-  if (tables.bytes / PAGE_BYTES - used.tablesEnd < TABLES_LEFT_MIN) return false;
   const { bank, bankView } = machine;
   const usedBytes = used.framesEnd * PAGE_BYTES;
   const zeroedBytes = Math.min(usedBytes, ZEROED_FRAMES_MAX * PAGE_BYTES);
@@ -134,7 +141,6 @@ export function recycleZygote(zygote: Zygote, used: Used): boolean {
     tables.address + used.tablesEnd * PAGE_BYTES);
   zygote.firstTable = used.tablesEnd;
   writeXsave(machine.vcpu, null);
-  return true;
 }
 
 /**
@@ -144,5 +150,5 @@ export function recycleZygote(zygote: Zygote, used: Used): boolean {
  */
 export function closeZygote(zygote: Zygote, tablesEnd: number = 0): void {
   zygote.machine.close();
-  giveRegion(zygote.tables, Math.max(tablesEnd, zygote.firstTable + PROBED_TABLES) * PAGE_BYTES);
+  giveRegion(zygote.tables, Math.max(tablesEnd, zygote.firstTable + PROBE_TABLES) * PAGE_BYTES);
 }
