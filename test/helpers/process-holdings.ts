@@ -1,8 +1,7 @@
 // What this process holds of the host: open descriptors, mappings, memory. Linux only.
 
 import { lstatSync, readdirSync, readFileSync } from 'node:fs';
-import * as libc from '../../vmm/host/libc.ts';
-import { type Scratch, takeScratch } from '../../vmm/host/scratch.ts';
+import { setLimit } from './process-limits.ts';
 
 /** Open descriptors, the one that lists them included. */
 export function countDescriptors(): number {
@@ -42,26 +41,14 @@ export function residentBytes(): number {
   return Number(line[1]) * 1024;
 }
 
-const SYS_PRLIMIT64 = 302;
 const RLIMIT_NOFILE = 7;
-let limits: Scratch | null = null;
 
 /** Runs `body` while no descriptor from number `end` on can be opened in this process. */
 export function withDescriptorLimit(end: number, body: () => void): void {
-  limits ??= takeScratch(16);
-  const { address, view } = limits;
-  // SAFETY: 0 is this process; the old limits go to 16 bytes of a piece that is never given back.
-  if (libc.syscall(SYS_PRLIMIT64, 0, RLIMIT_NOFILE, 0, address) < 0) throw new Error('prlimit64');
-  const before = view.getBigUint64(0, true);
-  const set = (soft: bigint): void => {
-    view.setBigUint64(0, soft, true);
-    // SAFETY: as above, with the new limits read from there.
-    if (libc.syscall(SYS_PRLIMIT64, 0, RLIMIT_NOFILE, address, 0) < 0) throw new Error('prlimit64');
-  };
-  set(BigInt(end));
+  const restore = setLimit(RLIMIT_NOFILE, end);
   try {
     body();
   } finally {
-    set(before);
+    restore();
   }
 }
