@@ -8,10 +8,8 @@ import type { CfiContent, CfiIoEntry, CfiSectionKind } from '../../../formats/cf
 import { encodeCfi, encodeIoTable, planCfi } from '../../../formats/cfi/write.ts';
 import { PAGE_BYTES } from '../../kernel/ports.ts';
 import type { Checkpoint } from '../build/checkpoint.ts';
+import { writeAll, writeFrames } from '../build/write-frames.ts';
 import { beginSha256, sha256 } from './sha256.ts';
-
-/** Frames written at a time (1 MiB). */
-const FRAMES_PER_WRITE = 256;
 
 /** Everything in the header that the checkpoint itself does not know. */
 export type ImageDescription = Omit<CfiContent, 'objects' | 'memory'> & {
@@ -54,7 +52,7 @@ export function writeImage(
   const fd = fs.openSync(temporary, 'wx', 0o644);
   try {
     for (const kind of kinds) writeAll(fd, small[kind], offsets.get(kind) as number);
-    const frames = writeFrames(fd, checkpoint, offsets.get('frames') as number, onProgress);
+    const frames = writeHashedFrames(fd, checkpoint, offsets.get('frames') as number, onProgress);
     const sections = [
       ...kinds.map((kind) => ({ kind, bytes: small[kind].length, sha256: sha256([small[kind]]) })),
       { kind: 'frames' as const, bytes: framesBytes, sha256: frames.digest() as Uint8Array },
@@ -109,31 +107,16 @@ function bytesOf(words: Uint32Array): Uint8Array {
   return new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
 }
 
-function writeAll(fd: number, bytes: Uint8Array, offset: number): void {
-  for (let done = 0; done < bytes.length;) {
-    done += fs.writeSync(fd, bytes, done, bytes.length - done, offset + done);
-  }
-}
-
-function writeFrames(
+function writeHashedFrames(
   fd: number,
   checkpoint: Checkpoint,
   offset: number,
   onProgress: (done: number, total: number) => void,
 ): Hash {
   const hash = beginSha256();
-  const { frameOrder } = checkpoint;
-  const window = new Uint8Array(FRAMES_PER_WRITE * PAGE_BYTES);
-  for (let first = 0; first < frameOrder.length; first += FRAMES_PER_WRITE) {
-    const count = Math.min(FRAMES_PER_WRITE, frameOrder.length - first);
-    for (let i = 0; i < count; i++) {
-      const target = window.subarray(i * PAGE_BYTES, (i + 1) * PAGE_BYTES);
-      checkpoint.readFrame(frameOrder[first + i] as number, target);
-    }
-    const piece = window.subarray(0, count * PAGE_BYTES);
+  writeFrames(fd, checkpoint, offset, (piece, done) => {
     hash.update(piece);
-    writeAll(fd, piece, offset + first * PAGE_BYTES);
-    onProgress(first + count, frameOrder.length);
-  }
+    onProgress(done, checkpoint.frameOrder.length);
+  });
   return hash;
 }

@@ -7,9 +7,9 @@
 // many threads is a copy like any other.
 import * as fs from 'node:fs';
 import { createMemfd, sealMemfd } from '../../host/memfd.ts';
-import { PAGE_BYTES } from '../../kernel/ports.ts';
 import { giveRegion, type Region, takeRegion, u8 } from '../../kernel/state/memory.ts';
 import { takeCheckpoint, type Checkpoint } from '../build/checkpoint.ts';
+import { writeFrames } from '../build/write-frames.ts';
 import type { Piece } from '../image/image-records.ts';
 import type { Instance } from '../run/instance.ts';
 import { dropIoCaches } from './io-cache.ts';
@@ -23,8 +23,6 @@ export interface TemplateState extends Snapshot {
   readonly region: Region;
 }
 
-/** Frames copied at a time (1 MiB). */
-const FRAMES_PER_WRITE = 256;
 const ALIGNMENT = 4096;
 
 let count = 0;
@@ -63,26 +61,12 @@ function copyFrames(checkpoint: Checkpoint): FrameLayer {
   const { frameOrder } = checkpoint;
   const fd = createMemfd();
   try {
-    const piece = new Uint8Array(FRAMES_PER_WRITE * PAGE_BYTES);
-    for (let first = 0; first < frameOrder.length; first += FRAMES_PER_WRITE) {
-      const frames = Math.min(FRAMES_PER_WRITE, frameOrder.length - first);
-      for (let i = 0; i < frames; i++) {
-        const target = piece.subarray(i * PAGE_BYTES, (i + 1) * PAGE_BYTES);
-        checkpoint.readFrame(frameOrder[first + i] as number, target);
-      }
-      writeAll(fd, piece.subarray(0, frames * PAGE_BYTES), first * PAGE_BYTES);
-    }
+    writeFrames(fd, checkpoint, 0);
     sealMemfd(fd);
     return { fd, offset: 0, frames: frameOrder.length, path: null, stamp: null };
   } catch (error) {
     fs.closeSync(fd);
     throw error;
-  }
-}
-
-function writeAll(fd: number, bytes: Uint8Array, offset: number): void {
-  for (let done = 0; done < bytes.length;) {
-    done += fs.writeSync(fd, bytes, done, bytes.length - done, offset + done);
   }
 }
 
