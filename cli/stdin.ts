@@ -1,6 +1,7 @@
 // All of stdin, for several guests that each read it.
 
 import { readSync } from 'node:fs';
+import { joinBytes } from '../formats/join-bytes.ts';
 import { CommandError } from './errors.ts';
 
 /** Most stdin that is kept for several boots. */
@@ -22,13 +23,7 @@ export function readStdin(fd: number = 0, bytesMax: number = STDIN_BYTES_MAX): U
     }
     pieces.push(piece);
   }
-  const whole = new Uint8Array(bytes);
-  let at = 0;
-  for (const piece of pieces) {
-    whole.set(piece, at);
-    at += piece.length;
-  }
-  return whole;
+  return joinBytes(pieces);
 }
 
 /** Empty at the end. */

@@ -2,26 +2,14 @@
 // that `boot --without separated` measures; images are read with the strict cbor-decode.ts.
 import { Decoder } from 'cbor-x/decode';
 import { Encoder } from 'cbor-x/encode';
+import { joinBytes } from './join-bytes.ts';
 
 const options = { useRecords: false, tagUint8Array: false, mapsAsObjects: true };
 
 /** The items' encodings, one after the other. */
 export function encodeSequence(items: Iterable<unknown>): Uint8Array {
   const encoder = new Encoder(options);
-  const parts: Uint8Array[] = [];
-  let bytes = 0;
-  for (const item of items) {
-    const part = Uint8Array.from(encoder.encode(item));
-    parts.push(part);
-    bytes += part.length;
-  }
-  const whole = new Uint8Array(bytes);
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
+  return joinBytes([...items].map((item) => Uint8Array.from(encoder.encode(item))));
 }
 
 /** Decodes one item after the other. @throws Error where the bytes are no CBOR */

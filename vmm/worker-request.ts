@@ -1,4 +1,5 @@
 // One fork that a pool has asked a worker for, until its guest has ended.
+import { joinBytes } from '../formats/join-bytes.ts';
 import { CatavmmError } from './errors.ts';
 import type { BootOptions, Report, Status } from './options.ts';
 import {
@@ -167,7 +168,7 @@ export class PoolRequest {
       return;
     }
     this.#end();
-    const [stdout, stderr] = this.#pieces.map(join) as [Uint8Array, Uint8Array];
+    const [stdout, stderr] = this.#pieces.map(joinBytes) as [Uint8Array, Uint8Array];
     this.#ends.resolve({ status, stdout, stderr, report });
   }
 
@@ -176,14 +177,4 @@ export class PoolRequest {
     this.#options.signal?.removeEventListener('abort', this.#onAbort);
     this.#stdin?.cancel().catch(() => {});
   }
-}
-
-function join(pieces: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    whole.set(piece, at);
-    at += piece.length;
-  }
-  return whole;
 }

@@ -3,6 +3,7 @@
 // fork's first system calls.
 //
 // Limit: CAPACITY bytes are kept; then the guest's writes block until something is taken.
+import { joinBytes } from '../../../formats/join-bytes.ts';
 
 /** Bytes a pipe may hold before the guest's writes block. */
 const CAPACITY = 1024 * 1024;
@@ -75,29 +76,15 @@ export class OutputPipe {
   }
 
   #join(): Uint8Array {
-    const all = joinChunks(this.#chunks, this.#bytes);
+    const all = joinBytes(this.#chunks);
     this.#chunks = [];
     this.#bytes = 0;
     return all;
   }
 }
 
-function joinChunks(chunks: readonly Uint8Array[], bytes: number): Uint8Array {
-  const joined = new Uint8Array(bytes);
-  let at = 0;
-  for (const chunk of chunks) {
-    joined.set(chunk, at);
-    at += chunk.length;
-  }
-  return joined;
-}
-
 async function collectStream(stream: ReadableStream<Uint8Array>): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of stream as unknown as AsyncIterable<Uint8Array>) {
-    chunks.push(chunk);
-    bytes += chunk.length;
-  }
-  return joinChunks(chunks, bytes);
+  for await (const chunk of stream as unknown as AsyncIterable<Uint8Array>) chunks.push(chunk);
+  return joinBytes(chunks);
 }

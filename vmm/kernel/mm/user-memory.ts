@@ -1,5 +1,6 @@
 // Guest memory as the kernel's calls see it: the one checked way in and out (copy_from_user,
 // copy_to_user). Every guest pointer goes through here; a bad one is EFAULT, never an exception.
+import { joinBytes } from '../../../formats/join-bytes.ts';
 import type { Kernel } from '../kernel.ts';
 import { PAGE_BYTES } from '../ports.ts';
 import { accessPage } from './access.ts';
@@ -120,19 +121,8 @@ export function readString(
     const end = Math.min(PAGE_BYTES, offset + most - done);
     const nul = page.subarray(0, end).indexOf(0, offset);
     parts.push(page.slice(offset, nul < 0 ? end : nul));
-    if (nul >= 0) return join(parts);
+    if (nul >= 0) return parts.length === 1 ? parts[0] as Uint8Array : joinBytes(parts);
     done += end - offset;
   }
   return undefined;
-}
-
-function join(parts: readonly Uint8Array[]): Uint8Array {
-  if (parts.length === 1) return parts[0] as Uint8Array;
-  const joined = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    joined.set(part, at);
-    at += part.length;
-  }
-  return joined;
 }
