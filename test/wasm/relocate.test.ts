@@ -1,22 +1,12 @@
 // Tests wasm/relocate: release, debug and reference against each other and against a plain oracle.
 
-import { createReferenceRelocate } from '../../wasm/reference/relocate.ts';
 import { createRelocate, describeObjectFault, objectFaults } from '../../wasm/relocate.ts';
-import type { Relocate } from '../../wasm/relocate.ts';
 import { assert, seededRandom, suite } from '../harness.ts';
 import type { Random } from '../harness.ts';
-import { assertSame, compileDebug, copyMemory, makeMemory } from './helpers.ts';
+import { assertSame, copyMemory, makeMemory } from './helpers.ts';
+import { variants } from './relocate-variants.ts';
 
 const test = suite('wasm/relocate');
-const debugModule = await compileDebug('relocate');
-const debugRecords = await compileDebug('records');
-
-type Create = (memory: WebAssembly.Memory) => Relocate;
-const variants: Record<string, Create> = {
-  release: (memory) => createRelocate(memory),
-  debug: (memory) => createRelocate(memory, debugModule, debugRecords),
-  reference: createReferenceRelocate,
-};
 
 const objects = 0x1000;
 const objectsBytes = 0x400;

@@ -1,21 +1,12 @@
 // Tests checkRules() of wasm/relocate: release, debug and reference, on sections that validate()
 // accepts.
 
-import { createReferenceRelocate } from '../../wasm/reference/relocate.ts';
-import { createRelocate, describeObjectFault } from '../../wasm/relocate.ts';
-import type { Relocate } from '../../wasm/relocate.ts';
+import { describeObjectFault } from '../../wasm/relocate.ts';
 import { assert, seededRandom, suite } from '../harness.ts';
-import { assertSame, compileDebug, copyMemory, makeMemory } from './helpers.ts';
+import { assertSame, copyMemory, makeMemory } from './helpers.ts';
+import { variants } from './relocate-variants.ts';
 
 const test = suite('wasm/rules');
-const debugModule = await compileDebug('relocate');
-const debugRecords = await compileDebug('records');
-
-const variants: Record<string, (memory: WebAssembly.Memory) => Relocate> = {
-  release: (memory) => createRelocate(memory),
-  debug: (memory) => createRelocate(memory, debugModule, debugRecords),
-  reference: createReferenceRelocate,
-};
 
 const objects = 0x1000;
 const relations = 0x8000;
