@@ -141,6 +141,8 @@ function makeClock(): TestClock {
       return { sec: this.realSec + Math.floor(this.nowNs / 1e9), nsec: this.nowNs % 1e9 };
     },
     cpuNs() { return Math.floor(this.nowNs / 2); },
+    share() {},
+    refresh() {},
   };
 }
 

@@ -1,4 +1,5 @@
 // Clocks of the host, in nanoseconds as numbers.
+import { readFileSync } from 'node:fs';
 import * as libc from './libc.ts';
 import { takeScratch, type Scratch } from './scratch.ts';
 
@@ -8,6 +9,24 @@ export const CLOCK_PROCESS_CPUTIME_ID = 2;
 export const CLOCK_THREAD_CPUTIME_ID = 3;
 
 let scratch: Scratch | null = null;
+
+const CLOCKSOURCE_FILE = '/sys/devices/system/clocksource/clocksource0/current_clocksource';
+let tscHost: boolean | null = null;
+
+/** Whether the host's clocks run by the time stamp counter, which a guest then can use as well. */
+export function isTscHost(): boolean {
+  tscHost ??= readClocksource() === 'tsc';
+  return tscHost;
+}
+
+function readClocksource(): string {
+  try {
+    return readFileSync(CLOCKSOURCE_FILE, 'utf8').trim();
+  } catch {
+    // No sysfs: then nobody knows, and programs make calls.
+    return '';
+  }
+}
 
 /** clock_gettime as (seconds, nanoseconds). Ownership: one object, overwritten by the next call. */
 export function readClock(clock: number): { sec: number; nsec: number } {

@@ -104,6 +104,13 @@ export interface ClockPort {
   realtime(): { sec: number; nsec: number };
   /** CPU time the guest consumed in this process (ns). */
   cpuNs(): number;
+  /**
+   * From now on programs may read the time by themselves (kernel/vdso): CLOCK_REALTIME and its
+   * kind as the host's, CLOCK_MONOTONIC and its kind as the host's plus `offsetNs`.
+   */
+  share(offsetNs: number): void;
+  /** Keeps what programs read near the host's clocks. `hostNs` is monotonicNs() now. */
+  refresh(hostNs: number): void;
 }
 
 export interface EntropyPort {

@@ -6,8 +6,10 @@
 //   64 GiB       base window   (image file)     K + 0x2000  stub (user-readable, executable)
 //                                               K + 0x3000  IDT
 //   table window, by index:                     K + 0x4000  ring-0 stack (exception frames)
+//                                               K + 0x5000  clock page (user-readable)
 //     0 PDPT, 1 PD, 2 PT of the kernel half
 //     3 GDT, 4 TSS, 5 stub, 6 IDT, 7 stack      K = 0xffffffff80000000
+//     8 clock page
 //     16… page tables of the guest
 import { PAGE_BYTES } from './paging.ts';
 
@@ -38,7 +40,7 @@ export const BANK_SLOT = 1;
 export const BASE_SLOT = 2;
 
 /** Indices of the machine's own pages in the table window. */
-export const PAGE = { pdpt: 0, pd: 1, pt: 2, gdt: 3, tss: 4, stub: 5, idt: 6, stack: 7 } as const;
+export const PAGE = { pdpt: 0, pd: 1, pt: 2, gdt: 3, tss: 4, stub: 5, idt: 6, stack: 7, clock: 8 } as const;
 
 /** Where the kernel half begins (guest-virtual). A number: exact, since its low bits are zero. */
 export const KERNEL_GVA = 0xffff_ffff_8000_0000n;

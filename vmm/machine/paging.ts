@@ -18,3 +18,5 @@ export const KERNEL_DATA: bigint =
  * jumps to it gains nothing: exits are checked (exits.ts), and with IOPL 0 `out` faults elsewhere.
  */
 export const STUB_PAGE: bigint = PTE_PRESENT | PTE_USER | PTE_ACCESSED;
+/** What every program may read: abi/clock-page.ts. */
+export const USER_DATA_PAGE: bigint = PTE_PRESENT | PTE_USER | PTE_ACCESSED | PTE_NO_EXECUTE;

@@ -8,7 +8,7 @@ import {
   EXCEPTION_COUNT, EXCEPTION_OFFSET, EXCEPTION_PORT, EXCEPTION_STRIDE, PAGE, STACK_TOP_GVA,
   STUB_GVA, SYSCALL_PORT, TABLES_GPA, TSS_GVA,
 } from './layout.ts';
-import { KERNEL_DATA, KERNEL_TABLE, PAGE_BYTES, STUB_PAGE } from './paging.ts';
+import { KERNEL_DATA, KERNEL_TABLE, PAGE_BYTES, STUB_PAGE, USER_DATA_PAGE } from './paging.ts';
 
 const OUT_IMM8_EAX = 0xe7;
 const HLT = 0xf4;
@@ -65,6 +65,7 @@ function writeTables(window: DataView): void {
     [PAGE.stub, STUB_PAGE],
     [PAGE.idt, KERNEL_DATA],
     [PAGE.stack, KERNEL_DATA],
+    [PAGE.clock, USER_DATA_PAGE],
   ];
   entries.forEach(([index, flags], slot) => {
     window.setBigUint64(PAGE.pt * PAGE_BYTES + slot * 8, gpaOf(index) | flags, true);

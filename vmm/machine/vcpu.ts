@@ -10,8 +10,9 @@ import { giveScratch, takeScratch, type Scratch } from '../host/scratch.ts';
 import { EFAULT, EINTR } from '../abi/errno.ts';
 import { readI64 } from '../abi/layout.ts';
 import {
-  KVM_GET_SREGS, KVM_RUN, KVM_SET_CPUID2, KVM_SET_MSRS, KVM_SET_SIGNAL_MASK, KVM_SET_SREGS,
-  KVM_SET_XCRS, KvmSregs, MSR_LSTAR, MSR_STAR, MSR_SYSCALL_MASK,
+  KVM_GET_MSRS, KVM_GET_SREGS, KVM_GET_TSC_KHZ, KVM_RUN, KVM_SET_CPUID2, KVM_SET_MSRS, KVM_SET_SIGNAL_MASK, KVM_SET_SREGS,
+  KVM_SET_XCRS, KvmSregs, MSR_IA32_TSC, MSR_LSTAR, MSR_STAR,
+  MSR_SYSCALL_MASK,
 } from '../abi/kvm.ts';
 import {
   RUN_REGS_OFFSET, RUN_SREGS_OFFSET, RUN_DIRTY_OFFSET, RUN_VALID_OFFSET,
@@ -166,6 +167,22 @@ export class Vcpu {
   }
   get codeSelector(): number {
     return this.run.getUint16(RUN_SREGS_OFFSET + 12, true);
+  }
+
+  /** How fast the time stamp counter counts, in kHz; 0 when KVM does not know. */
+  readTscKhz(): number {
+    // SAFETY: the request takes no argument; its answer is the number.
+    return Math.max(0, libc.ioctl(this.fd, KVM_GET_TSC_KHZ, 0));
+  }
+
+  /** The guest's time stamp counter now. */
+  readTsc(): bigint {
+    const { view, address } = this.#scratch;
+    view.setUint32(0, 1, true);
+    view.setUint32(4, 0, true);
+    view.setUint32(8, MSR_IA32_TSC, true);
+    mustIoctl(this.fd, KVM_GET_MSRS, address, 'KVM_GET_MSRS');
+    return view.getBigUint64(16, true);
   }
 
   /** KVM_SET_SIGNAL_MASK: the signals blocked while in the guest. `mask` is a 64-bit sigset. */

@@ -1,6 +1,7 @@
 // A zygote: a machine with its table window, ready and function-independent. Made before a request
 // comes; a run or boot gives it memory content and registers.
 import { type Region, giveRegion, takeRegion, u8 } from '../../kernel/state/memory.ts';
+import { clearClockPage } from '../../machine/clock-page.ts';
 import { Machine } from '../../machine/machine.ts';
 import type { CpuBaseline } from '../../machine/cpu-baseline.ts';
 import { writeXsave } from '../../machine/fpu.ts';
@@ -140,6 +141,7 @@ function wipe(zygote: Zygote, used: Used): void {
   u8.fill(0, tables.address + zygote.firstTable * PAGE_BYTES,
     tables.address + used.tablesEnd * PAGE_BYTES);
   zygote.firstTable = used.tablesEnd;
+  clearClockPage(machine.tables);
   writeXsave(machine.vcpu, null);
 }
 

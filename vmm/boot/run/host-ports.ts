@@ -1,8 +1,5 @@
-// The kernel's ports over the host: rootfs, clocks, entropy, FPU, events. One file because each is
-// a few lines; guest frames and the console have their own.
-import {
-  CLOCK_PROCESS_CPUTIME_ID, CLOCK_REALTIME, monotonicNs, readClock,
-} from '../../host/clock.ts';
+// The kernel's ports over the host: rootfs, entropy, FPU, events. One file because each is
+// a few lines; guest frames, clocks and the console have their own.
 import { fillFromHost } from '../../host/entropy.ts';
 import type { HostRoot } from '../../host/files.ts';
 import type { Machine } from '../../machine/machine.ts';
@@ -11,8 +8,8 @@ import { TABLES_GPA } from '../../machine/layout.ts';
 import type { StaleTranslations } from '../../machine/translations.ts';
 import type { Region } from '../../kernel/state/memory.ts';
 import {
-  type ClockPort, type EntropyPort, type EventPort, type FpuPort, type LowerFs, PAGE_BYTES,
-  type TableWindow, type Translations,
+  type EntropyPort, type EventPort, type FpuPort, type LowerFs, PAGE_BYTES, type TableWindow,
+  type Translations,
 } from '../../kernel/ports.ts';
 
 /** The rootfs directory as the lower layer. */
@@ -25,20 +22,6 @@ export function makeLowerFs(root: HostRoot): LowerFs {
     readlink: (path) => root.readlink(path),
     list: (path) => root.list(path),
     close: (handle) => root.close(handle),
-  };
-}
-
-export function makeClock(): ClockPort {
-  return {
-    monotonicNs,
-    realtime: () => {
-      const { sec, nsec } = readClock(CLOCK_REALTIME);
-      return { sec, nsec };
-    },
-    cpuNs: () => {
-      const { sec, nsec } = readClock(CLOCK_PROCESS_CPUTIME_ID);
-      return sec * 1e9 + nsec;
-    },
   };
 }
 

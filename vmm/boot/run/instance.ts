@@ -5,9 +5,10 @@ import { DEFAULT_LIMITS } from '../../kernel/kernel.ts';
 import type { EntropyPort, LowerFs, Ports } from '../../kernel/ports.ts';
 import type { WaitableConsole } from '../stdio/console.ts';
 import { makeCounters, type RunCounters } from './counters.ts';
+import { GuestClock } from './guest-clock.ts';
 import { type FrameReader, makeGuestFrames } from './guest-frames.ts';
 import {
-  makeClock, makeEntropy, makeEvents, makeFpu, makeTableWindow, makeTranslations,
+  makeEntropy, makeEvents, makeFpu, makeTableWindow, makeTranslations,
 } from './host-ports.ts';
 import { Runner } from './runner.ts';
 import type { Zygote } from '../pool/zygote.ts';
@@ -49,7 +50,7 @@ export function makePorts(options: PortOptions): Ports {
     translations: makeTranslations(zygote.stale),
     lower: options.lower,
     console: options.console,
-    clock: makeClock(),
+    clock: new GuestClock(zygote.machine),
     entropy: options.entropy ?? makeEntropy(),
     events: makeEvents(options.onEvent),
     fpu: makeFpu(zygote.machine),

@@ -75,6 +75,7 @@ export class Runner {
     const process = processOf(k);
     // Nobody is charged with the time that the sandbox waited, or the event loop took.
     this.#chargedNs = runNs(k);
+    k.ports.clock.refresh(this.#chargedNs);
     for (;;) {
       if (process.exited) return 'exited';
       if (this.hooks.shouldStop?.() === true) return 'stopped';

@@ -41,7 +41,7 @@ export interface MapRequest {
   fileOffset?: number;
   /** PROT_* that mprotect may raise it to; all three unless given. */
   maxProt?: number;
-  /** VMA_PLAIN, VMA_HEAP or VMA_STACK. */
+  /** VMA_*. */
   role?: number;
 }
 

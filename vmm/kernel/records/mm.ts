@@ -83,6 +83,7 @@ export const ADVICE_DONTDUMP = 4;
 export const VMA_PLAIN = 0;
 export const VMA_HEAP = 1;
 export const VMA_STACK = 2;
+export const VMA_VDSO = 3;
 
 export interface Vma extends Rec {
   /** The address space it is in. */

@@ -3,7 +3,7 @@
 // KERNEL_ABI.
 
 /** Version of the record layouts that an image carries; images of another version are refused. */
-export const KERNEL_ABI = 1;
+export const KERNEL_ABI = 2;
 
 export const KIND = {
   // Containers (state/)

@@ -18,7 +18,8 @@ import { block } from '../task/block.ts';
 import { findTask } from '../task/make-process.ts';
 import { rotate } from '../task/run-queue.ts';
 import {
-  type Moment, nowNs, processCpuNs, realtime, realToMonotonicNs, taskCpuNs, toMoment,
+  type Moment, nowNs, processCpuNs, realtime, realToMonotonicNs, shareClock, taskCpuNs,
+  toMoment,
 } from '../time/clock.ts';
 import type { Args } from './args.ts';
 import {
@@ -64,6 +65,7 @@ function readDynamicClock(k: Kernel, task: Task, clock: number): Moment | number
 }
 
 function clockGettime(k: Kernel, task: Task, a: Args): number {
+  shareClock(k);
   const now = readClock(k, task, a.i32(0));
   return typeof now === 'number' ? now : writeTimespec(k, a.u64(1), now);
 }
@@ -97,6 +99,7 @@ function clockSettime(k: Kernel, _task: Task, a: Args): number {
 function gettimeofday(k: Kernel, _task: Task, a: Args): number {
   const gva = a.u64(0);
   const zoneGva = a.u64(1);
+  shareClock(k);
   if (gva !== 0) {
     const { sec, nsec } = realtime(k);
     const raw = new Uint8Array(Timeval.bytes);
@@ -113,6 +116,7 @@ function gettimeofday(k: Kernel, _task: Task, a: Args): number {
 }
 
 function time(k: Kernel, _task: Task, a: Args): number {
+  shareClock(k);
   const { sec } = realtime(k);
   const gva = a.u64(0);
   return gva !== 0 && !writeU64(k, gva, sec) ? -EFAULT : sec;

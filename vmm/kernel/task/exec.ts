@@ -17,6 +17,7 @@ import { type Executable, findProgram, openExecutable, parse, type Program } fro
 import { mapImage, type MappedImage } from './exec-map.ts';
 import { initialFpu, writeFpu } from './fpu.ts';
 import { checkStrings, writeStack } from './exec-stack.ts';
+import { mapVdso } from '../vdso/map.ts';
 import { resetActionsForExec } from '../signal/actions.ts';
 import {
   MAP_ANONYMOUS, MAP_FIXED, MAP_GROWSDOWN, MAP_PRIVATE, PROT_EXEC, PROT_READ, PROT_WRITE,
@@ -24,7 +25,8 @@ import {
 import { PF_X } from '../../../formats/elf.ts';
 import {
   AT_BASE, AT_CLKTCK, AT_EGID, AT_ENTRY, AT_EUID, AT_FLAGS, AT_GID, AT_HWCAP, AT_HWCAP2,
-  AT_MINSIGSTKSZ, AT_PAGESZ, AT_PHDR, AT_PHENT, AT_PHNUM, AT_SECURE, AT_UID, HWCAP2_FSGSBASE,
+  AT_MINSIGSTKSZ, AT_PAGESZ, AT_PHDR, AT_PHENT, AT_PHNUM, AT_SECURE, AT_SYSINFO_EHDR, AT_UID,
+  HWCAP2_FSGSBASE,
 } from '../../abi/auxv.ts';
 
 /** Linux: ELF_ET_DYN_BASE, two thirds of the address space. */
@@ -99,12 +101,14 @@ function load(
     loader = mapped;
   }
   noteProgram(k, mm, main);
+  const vdso = mapVdso(k, mm);
+  if (vdso < 0) return vdso;
   const rsp = writeStack(k, mm, {
     argv: program.argv.length === 0 ? [new Uint8Array()] : program.argv,
     env,
     path: program.path,
     random: randomBytes(k, 16),
-    auxv: auxiliary(task.process, program, main, loader),
+    auxv: auxiliary(task.process, program, main, loader, vdso),
   });
   if (rsp < 0) return rsp;
   startRegisters(task, (loader ?? main).entry, rsp);
@@ -160,8 +164,10 @@ function auxiliary(
   program: Program,
   main: MappedImage,
   loader: MappedImage | null,
+  vdso: number,
 ): [number, number][] {
   return [
+    [AT_SYSINFO_EHDR, vdso],
     [AT_MINSIGSTKSZ, MINIMUM_SIGNAL_STACK],
     [AT_HWCAP, 0x178b_fbff],
     [AT_PAGESZ, PAGE_BYTES],

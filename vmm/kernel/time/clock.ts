@@ -38,6 +38,14 @@ export function realtime(k: Kernel): Moment {
   return moment;
 }
 
+/**
+ * Called when a program has asked for the time of day or since the start: the next times it need
+ * not ask. Only then, because it costs more than one call, and many programs never ask.
+ */
+export function shareClock(k: Kernel): void {
+  if (!k.root.deterministic) k.ports.clock.share(k.root.monotonicOffsetNs);
+}
+
 /** The CLOCK_MONOTONIC time, in ns, at which CLOCK_REALTIME is `at`. */
 export function realToMonotonicNs(k: Kernel, at: Moment): number {
   const now = realtime(k);

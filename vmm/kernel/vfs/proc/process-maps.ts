@@ -2,7 +2,7 @@
 import { MAP_SHARED, PROT_EXEC, PROT_READ, PROT_WRITE } from '../../../abi/mman.ts';
 import type { Kernel } from '../../kernel.ts';
 import { visitPresent } from '../../mm/tables.ts';
-import { type Mm, type Vma, VMA_HEAP, VMA_STACK } from '../../records/mm.ts';
+import { type Mm, type Vma, VMA_HEAP, VMA_PLAIN, VMA_STACK, VMA_VDSO } from '../../records/mm.ts';
 import { deviceNumber, inodeNumber, majorOf, minorOf } from '../inode-number.ts';
 import { displayPath } from '../path-name.ts';
 import { defineGenerator } from './generated.ts';
@@ -36,12 +36,15 @@ export function escapePath(path: Uint8Array, also: string = '\n'): string {
   return escaped;
 }
 
+const ROLE_NAMES: Readonly<Record<number, string>> = {
+  [VMA_PLAIN]: '', [VMA_HEAP]: '[heap]', [VMA_STACK]: '[stack]', [VMA_VDSO]: '[vdso]',
+};
+
 function nameOf(k: Kernel, vma: Vma): string {
   const process = procProcess(k);
   if (vma.dentry !== null && process !== null) return escapePath(displayPath(process, vma.dentry));
   if (vma.inode !== null) return '/dev/zero (deleted)';
-  if (vma.role === VMA_HEAP) return '[heap]';
-  return vma.role === VMA_STACK ? '[stack]' : '';
+  return ROLE_NAMES[vma.role] ?? '';
 }
 
 function mapsLine(k: Kernel, vma: Vma): string {
