@@ -40,7 +40,9 @@ export const BANK_SLOT = 1;
 export const BASE_SLOT = 2;
 
 /** Indices of the machine's own pages in the table window. */
-export const PAGE = { pdpt: 0, pd: 1, pt: 2, gdt: 3, tss: 4, stub: 5, idt: 6, stack: 7, clock: 8 } as const;
+export const PAGE = {
+  pdpt: 0, pd: 1, pt: 2, gdt: 3, tss: 4, stub: 5, idt: 6, stack: 7, clock: 8,
+} as const;
 
 /** Where the kernel half begins (guest-virtual). A number: exact, since its low bits are zero. */
 export const KERNEL_GVA = 0xffff_ffff_8000_0000n;

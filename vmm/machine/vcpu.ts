@@ -10,8 +10,8 @@ import { giveScratch, takeScratch, type Scratch } from '../host/scratch.ts';
 import { EFAULT, EINTR } from '../abi/errno.ts';
 import { readI64 } from '../abi/layout.ts';
 import {
-  KVM_GET_MSRS, KVM_GET_SREGS, KVM_GET_TSC_KHZ, KVM_RUN, KVM_SET_CPUID2, KVM_SET_MSRS, KVM_SET_SIGNAL_MASK, KVM_SET_SREGS,
-  KVM_SET_XCRS, KvmSregs, MSR_IA32_TSC, MSR_LSTAR, MSR_STAR,
+  KVM_GET_MSRS, KVM_GET_SREGS, KVM_GET_TSC_KHZ, KVM_RUN, KVM_SET_CPUID2, KVM_SET_MSRS,
+  KVM_SET_SIGNAL_MASK, KVM_SET_SREGS, KVM_SET_XCRS, KvmSregs, MSR_IA32_TSC, MSR_LSTAR, MSR_STAR,
   MSR_SYSCALL_MASK,
 } from '../abi/kvm.ts';
 import {
