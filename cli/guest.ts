@@ -18,6 +18,14 @@ export interface RunningGuest {
   report(): Report;
 }
 
+/**
+ * Options of a guest that stands for this process: it has its descriptors and, because nothing but
+ * signals waits for the event loop, its time.
+ */
+export const asThisProcess = {
+  stdin: 'inherit', stdout: 'inherit', stderr: 'inherit', burstMs: 100,
+} as const;
+
 /** Signals that go to the guest. The second SIGINT or SIGTERM kills it. */
 const passedOn = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const;
 const insistent: readonly string[] = ['SIGINT', 'SIGTERM'];

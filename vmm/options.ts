@@ -28,6 +28,11 @@ export interface SandboxOptions {
   memory?: number | string;
   /** The guest is killed after this long. */
   timeoutMs?: number;
+  /**
+   * Longest stretch, in milliseconds, that a computing guest keeps the event loop waiting when
+   * nobody else wants to run. Default 16.
+   */
+  burstMs?: number;
   /** Aborting kills the guest; the pending promises reject with `signal.reason`. */
   signal?: AbortSignal;
   /** Called with one line per system call, like strace(1). */

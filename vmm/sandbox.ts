@@ -82,6 +82,7 @@ export class Sandbox {
         image: null,
         timeoutMs: options.timeoutMs,
         signal: options.signal,
+        burstMs: options.burstMs,
         onEnd: () => {},
       });
       return new Sandbox(session, stdio, options, emptySnapshot(instance, options));

@@ -5,7 +5,7 @@ import process from 'node:process';
 import type { Technique } from '../../vmm/options.ts';
 import { Sandbox } from '../../vmm/sandbox.ts';
 import type { Command } from '../context.ts';
-import { noteEvent, superviseGuest } from '../guest.ts';
+import { asThisProcess, noteEvent, superviseGuest } from '../guest.ts';
 import { parseBootCount, parseLimits, parseRootfs } from '../program.ts';
 import { makeTracing } from '../strace.ts';
 
@@ -26,9 +26,7 @@ export const command: Command = async (context) => {
     verify: args.has('verify'),
     eager: args.has('eager'),
     without: args.list('without') as Technique[],
-    stdin: 'inherit',
-    stdout: 'inherit',
-    stderr: 'inherit',
+    ...asThisProcess,
     onEvent: noteEvent(args, output),
     ...(tracing.strace === undefined ? {} : { strace: tracing.strace }),
   });

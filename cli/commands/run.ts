@@ -2,7 +2,7 @@
 
 import { Sandbox } from '../../vmm/sandbox.ts';
 import type { Command } from '../context.ts';
-import { noteEvent, superviseGuest } from '../guest.ts';
+import { asThisProcess, noteEvent, superviseGuest } from '../guest.ts';
 import { parseProgram, readSurroundings } from '../program.ts';
 import { makeTracing } from '../strace.ts';
 
@@ -12,9 +12,7 @@ export const command: Command = async ({ args, output, env }) => {
     { lines: args.has('strace'), summary: args.has('strace-summary') }, output);
   const start = (): Promise<Sandbox> => Sandbox.run({
     ...program,
-    stdin: 'inherit',
-    stdout: 'inherit',
-    stderr: 'inherit',
+    ...asThisProcess,
     onEvent: noteEvent(args, output),
     ...(tracing.strace === undefined ? {} : { strace: tracing.strace }),
   });

@@ -37,6 +37,7 @@ export function startSnapshot(
     without: options.baseline?.without ?? [],
     timeoutMs: options.timeoutMs,
     signal: options.signal,
+    burstMs: options.burstMs,
     checkEnd: () => requireUnchanged(snapshot),
     onEnd: ({ k }) => {
       if (k.isTrial) recordWriteSet(snapshot, k);

@@ -18,11 +18,13 @@ export interface DriveOptions {
   /** Host monotonic time (ns) at which the guest is to be ended; Infinity = never. */
   deadlineNs: number;
   isAborted: () => boolean;
+  /** Longest stretch without giving the event loop a turn; default BURST_MS. */
+  burstMs?: number | undefined;
 }
 
 /** Length of a time slice: how long a thread may run while others wait. */
 const SLICE_MS = 4;
-/** Longest stretch without giving the event loop a turn; one slice when others want to run. */
+/** Long enough to be worth a turn of the event loop; one slice when others want to run. */
 const BURST_MS = 16;
 
 /** Sandboxes of this thread that are in the middle of something. */
@@ -37,7 +39,8 @@ export async function drive(instance: Instance, options: DriveOptions): Promise<
     if (start >= options.deadlineNs) return 'timeout';
     pollConsole(instance);
     setSliceInterval(SLICE_MS);
-    const state = runner.run(start + (busy > 0 ? SLICE_MS : BURST_MS) * 1e6);
+    const burstMs = busy > 0 ? SLICE_MS : options.burstMs ?? BURST_MS;
+    const state = runner.run(Math.min(start + burstMs * 1e6, options.deadlineNs));
     if (state === 'exited' || state === 'stopped') {
       setSliceInterval(0);
       return state;

@@ -27,6 +27,7 @@ export interface SessionOptions {
   without?: readonly Technique[];
   timeoutMs: number | undefined;
   signal: AbortSignal | undefined;
+  burstMs: number | undefined;
   /** Throws when nothing that the sandbox did can be relied on. */
   checkEnd?: () => void;
   /** Called once, before the sandbox's memory goes. */
@@ -81,13 +82,14 @@ export class Session {
   }
 
   async #live(): Promise<Status> {
-    const { timeoutMs, signal } = this.#options;
+    const { timeoutMs, signal, burstMs } = this.#options;
     const onAbort = (): void => this.#interruptWait();
     signal?.addEventListener('abort', onAbort);
     try {
       const deadlineNs = timeoutMs === undefined ? Infinity : monotonicNs() + timeoutMs * 1e6;
       const end = await drive(this.instance, {
-        deadlineNs, isAborted: () => this.#broken !== null || signal?.aborted === true,
+        deadlineNs, burstMs,
+        isAborted: () => this.#broken !== null || signal?.aborted === true,
       });
       if (this.#broken !== null) throw (this.#broken as { error: unknown }).error;
       if (end === 'exited') this.#options.checkEnd?.();
