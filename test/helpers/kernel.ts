@@ -89,6 +89,8 @@ export interface TestKernel {
   baseGone: boolean;
   /** Highest count that ensureBacked() was called with. */
   readonly backedFrames: () => number;
+  /** How often everything cached was forgotten. */
+  readonly forgotten: () => number;
   /** Set by tests that put into records what no kernel writes: else close() checks them. */
   isBroken: boolean;
   /** Adds a thread to the process. */
@@ -269,7 +271,7 @@ function assemble(options: TestKernelOptions, ports: Ports): Kernel {
     ports,
     limits,
     frames: new FrameAllocator(ports.frames, limits),
-    tables: new TableAllocator(ports.tables),
+    tables: new TableAllocator(ports.tables, () => ports.translations.forgetAll()),
     vfs: new VfsCache(),
     counters: {} as Kernel['counters'],
     current: null,
@@ -288,6 +290,7 @@ export function makeTestKernel(options: TestKernelOptions = {}): TestKernel {
   const shared = { base, baseGone: false, backed: 0 };
   const stale: StaleCall[] = [];
   const events: { kind: string; detail: string }[] = [];
+  const forgets = { count: 0 };
   const lower = treeFs(options.lower ?? {});
   const console = makeConsole(options);
   const clock = makeClock();
@@ -298,6 +301,7 @@ export function makeTestKernel(options: TestKernelOptions = {}): TestKernel {
       stale(gva, oldPte, tableIndex, entryIndex) {
         stale.push({ gva, oldPte, tableIndex, entryIndex });
       },
+      forgetAll() { forgets.count++; },
     },
     lower,
     console,
@@ -317,6 +321,7 @@ export function makeTestKernel(options: TestKernelOptions = {}): TestKernel {
     get baseGone(): boolean { return shared.baseGone; },
     set baseGone(gone: boolean) { shared.baseGone = gone; },
     backedFrames: () => shared.backed,
+    forgotten: () => forgets.count,
     addTask: () => makeTask(k, process),
     isBroken: false,
     close() {

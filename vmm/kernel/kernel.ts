@@ -40,7 +40,12 @@ export interface Kernel {
   isTrial: boolean;
 }
 
-/** The sandbox's only process. Preconditions: exec has run. */
+/** The process whose thread is on the vCPU, else the first one. */
+export function currentProcess(k: Kernel): Process {
+  return k.current?.process ?? processOf(k);
+}
+
+/** The sandbox's first process. Preconditions: exec has run. */
 export function processOf(k: Kernel): Process {
   const { process } = k.root;
   if (process === null) throw new Error('the sandbox has no process yet');

@@ -42,7 +42,7 @@ export function assembleKernel(
     ports,
     limits,
     frames: new FrameAllocator(ports.frames, limits),
-    tables: new TableAllocator(ports.tables),
+    tables: new TableAllocator(ports.tables, () => ports.translations.forgetAll()),
     vfs: new VfsCache(),
     counters: new SyscallCounter(),
     current: null,

@@ -167,16 +167,30 @@ export class Machine {
     if (this.base !== null) unmap(this.base);
   }
 
-  #setSlots(): void {
+  /**
+   * Makes KVM forget all that it has derived from page tables: it drops that when a slot goes (about
+   * 1 ms). Order: the vCPU is not in the guest.
+   */
+  forgetTables(): void {
+    this.#setTableSlot(0);
+    this.#setTableSlot(this.tables.byteLength);
+  }
+
+  /** @param bytes the whole window, or 0 to take the slot away */
+  #setTableSlot(bytes: number): void {
     setMemoryRegion(this.vmFd, {
       slot: TABLE_SLOT,
       flags: 0,
       gpa: TABLES_GPA,
-      bytes: this.tables.byteLength,
+      bytes,
       // SAFETY: KVM uses the tables' address until close(): until then #owner keeps their buffer
       // alive, and a WebAssembly.Memory at its full size never moves.
       hva: libc.addressOf(this.#owner),
     });
+  }
+
+  #setSlots(): void {
+    this.#setTableSlot(this.tables.byteLength);
     this.ensureBacked(Math.min(BANK_FIRST_BYTES, this.bank.bytes));
     if (this.base === null) return;
     setMemoryRegion(this.vmFd, {

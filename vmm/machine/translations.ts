@@ -48,6 +48,12 @@ export class StaleTranslations {
     this.#basePages = [];
   }
 
+  /** Makes the guest forget every translation, and KVM every way to a page table. */
+  forgetAll(): void {
+    this.forget();
+    this.#machine.forgetTables();
+  }
+
   /** Flushes what was noted. Order: before the vCPU is entered again. */
   flush(): void {
     if (method === 'flush' && this.#bankPages.length + this.#basePages.length > 0) {

@@ -55,6 +55,9 @@ export function makeTableWindow(region: Region, firstFree: number): TableWindow 
 
 /** Reports of changed translations, collected until the next entry into the guest. */
 export function makeTranslations(stale: StaleTranslations): Translations {
-  return { stale: (_gva, oldPte) => stale.add(oldPte) };
+  return {
+    stale: (_gva, oldPte) => stale.add(oldPte),
+    forgetAll: () => stale.forgetAll(),
+  };
 }
 

@@ -131,9 +131,9 @@ export class Runner {
       resumeSyscall(k, task);
       this.hooks.afterCall?.(task);
     }
-    if (task.state !== TASK_RUNNABLE || processOf(k).exited) return false;
+    if (task.state !== TASK_RUNNABLE || task.process.exited) return false;
     deliverSignals(k, task);
-    return task.state === TASK_RUNNABLE && !processOf(k).exited;
+    return task.state === TASK_RUNNABLE && !task.process.exited;
   }
 
   /** One entry into the guest; false when the time slice is over. */
@@ -219,7 +219,7 @@ export class Runner {
       forceSignal(k, task, signal, code, address, errorCode);
     } else if (result.kind === 'oom') {
       k.ports.events.event('out-of-memory', 'the sandbox has no frames left');
-      exitProcess(k, processOf(k), 0, SIGKILL);
+      exitProcess(k, task.process, 0, SIGKILL);
     }
   }
 
@@ -240,8 +240,10 @@ export class Runner {
 
   #loadRoot(task: Task): void {
     const root = task.process.mm?.rootTable ?? 0;
-    if (root === this.#rootTable) return;
-    this.machine.tables.setBigUint64(root * PAGE_BYTES + 511 * 8, KERNEL_ROOT_ENTRY, true);
+    // An address space that has ended may have had the same table, which was cleared then.
+    const at = root * PAGE_BYTES + 511 * 8;
+    if (root === this.#rootTable && this.machine.tables.getUint32(at, true) !== 0) return;
+    this.machine.tables.setBigUint64(at, KERNEL_ROOT_ENTRY, true);
     this.machine.vcpu.cr3 = TABLES_GPA_BASE + root * PAGE_BYTES;
     this.#rootTable = root;
   }

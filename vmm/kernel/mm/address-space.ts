@@ -7,9 +7,12 @@ import { ArenaFullError } from '../state/arena.ts';
 import { isFree } from './gap.ts';
 import { mustMm, softLimit } from './limits.ts';
 import { mapRegion, pageUp, unmapRange } from './map.ts';
-import { dropPages } from './pages.ts';
+import { u32 } from '../state/memory.ts';
+import { dropPages, frameAt } from './pages.ts';
+import { PTE_SHARED } from './pte.ts';
+import { visitPresent } from './tables.ts';
 import { USER_END } from './user-memory.ts';
-import { vmaAt } from './vma.ts';
+import { removeVmas, vmaAt } from './vma.ts';
 
 const FIRST_VMAS = 64;
 /** Where the search for free space begins until exec has chosen a random place. */
@@ -20,7 +23,7 @@ const MMAP_BASE = 0x7fff_f7ff_f000;
  * @throws ArenaFullError when there is no page table left for it, either
  */
 export function makeMm(k: Kernel): Mm {
-  const root = k.tables.spareRoots.pop() ?? k.tables.allocate();
+  const root = k.tables.allocate();
   if (root < 0) throw new ArenaFullError('the sandbox\'s page tables are used up');
   const vmas = k.arena.make(VmaTable, FIRST_VMAS * 4);
   const mm = k.arena.make(Mm);
@@ -31,12 +34,22 @@ export function makeMm(k: Kernel): Mm {
   return mm;
 }
 
+/** One process less uses the address space; without any it ends. */
+export function releaseMm(k: Kernel, mm: Mm): void {
+  if (mm.sharers > 0) mm.sharers--;
+  else destroyMm(k, mm);
+}
+
 /**
- * Unmaps everything and frees the address space. Its page tables, empty now, go to the next one.
+ * Unmaps everything and frees the address space. Nobody runs in it again, so what is cached of it
+ * does no harm.
  */
 export function destroyMm(k: Kernel, mm: Mm): void {
-  unmapRange(k, mm, 0, USER_END);
-  k.tables.spareRoots.push(mm.rootTable);
+  visitPresent(k.tables, mm.rootTable, 0, USER_END, (at) => {
+    if (((u32[at] as number) & PTE_SHARED) === 0) k.frames.release(frameAt(k, at));
+  });
+  removeVmas(k, mm, 0, mm.vmas.length);
+  k.tables.retire(mm.rootTable);
   k.arena.free(mm.vmas);
   k.arena.free(mm);
 }

@@ -33,7 +33,7 @@ export function copyAround(k: Kernel, vma: Vma, gva: number, writingAt: number):
   const pages = frames.copyWindow.next();
   const start = copyStart(vma, gva, pages);
   const count = (copyEnd(vma, gva, pages) - start) / PAGE_BYTES;
-  const { basePfn, baseFrames } = k.ports.frames;
+  const { bankPfn, basePfn, baseFrames } = k.ports.frames;
   const executable = (vma.prot & PROT_EXEC) !== 0;
   const at = findEntry(k.tables, vma.mm.rootTable, start);
   let length = 0;
@@ -43,7 +43,9 @@ export function copyAround(k: Kernel, vma: Vma, gva: number, writingAt: number):
     const isPrivate = page < count && ((u32[entry] as number) & (PTE_P | PTE_SHARED)) === PTE_P;
     const base = isPrivate ? pfnAt(entry) - basePfn : -1;
     const isBase = base >= 0 && base < baseFrames;
-    if (isPrivate && !isBase) u32[entry] = (u32[entry] as number) | PTE_RW;
+    if (isPrivate && !isBase && !frames.isShared(pfnAt(entry) - bankPfn)) {
+      u32[entry] = (u32[entry] as number) | PTE_RW;
+    }
     const isCandidate = isBase && isPlenty;
     if (isCandidate && length > 0 && base === first + length) {
       length++;

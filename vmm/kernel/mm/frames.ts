@@ -3,8 +3,10 @@
 //
 //   bank   | 0 never used | handed out or on the free stack … next→ | untouched: zero | end
 //
-// Ownership: a frame belongs to the one page table entry or the one page cache slot that names it;
-// who clears that name frees the frame. Base frames belong to the image: freeing one does nothing.
+// Ownership: a frame belongs to the page table entry or the page cache slot that names it; who
+// clears that name gives the frame back. A fork makes a second name for each private frame
+// (mm/fork-space.ts): then nobody may write to it, and it is free when the last name is gone. Base
+// frames belong to the image: freeing one does nothing.
 import type { Kernel, KernelLimits } from '../kernel.ts';
 import { ScratchPages } from './scratch-pages.ts';
 import { CopyWindow, FaultWindow } from './fault-window.ts';
@@ -30,8 +32,8 @@ export class FrameAllocator {
   /** Copies of base frames for the kernel's reads (a cache). */
   readonly scratch: ScratchPages = new ScratchPages();
   readonly #frames: GuestFrames;
-  /** Of frames below #next; it grows with them. */
-  #taken: Uint8Array = new Uint8Array(FEW_FRAMES);
+  /** How many names frames below #next have; 0 = free. It grows with them. */
+  #names: Uint16Array = new Uint16Array(FEW_FRAMES);
   readonly #viewKeys: Uint32Array = new Uint32Array(VIEW_SLOTS);
   readonly #views: Uint8Array[] = new Array<Uint8Array>(VIEW_SLOTS);
   #free: FrameId[] = [];
@@ -70,7 +72,7 @@ export class FrameAllocator {
     const id = this.#free.pop() ?? this.#bump(1);
     if (id === 0) return 0;
     this.used++;
-    this.#taken[id] = 1;
+    this.#names[id] = 1;
     return id;
   }
 
@@ -80,19 +82,36 @@ export class FrameAllocator {
     const first = this.#bump(count);
     if (first === 0) return 0;
     this.used += count;
-    this.#taken.fill(1, first, first + count);
+    this.#names.fill(1, first, first + count);
     return first;
   }
 
   /**
-   * Gives a frame back; base frames and 0 are ignored. Preconditions: nothing names it any more.
+   * Takes a name from a frame, which is free when that was the last; base frames and 0 are ignored.
+   * Preconditions: what gives it back names it no more.
    */
   release(id: FrameId): void {
     if (id === 0 || id >= BASE_FRAME) return;
-    if (this.#taken[id] !== 1) throw new Error(`frame ${id} freed twice`);
-    this.#taken[id] = 0;
+    const names = this.#names[id] as number;
+    if (names === 0) throw new Error(`frame ${id} freed twice`);
+    this.#names[id] = names - 1;
+    if (names > 1) return;
     this.used--;
     this.#free.push(id);
+  }
+
+  /**
+   * Gives a frame one more name. Preconditions: no entry lets anybody write to it. Base frames need
+   * no count.
+   */
+  share(id: FrameId): void {
+    if (id >= BASE_FRAME) return;
+    this.#names[id] = (this.#names[id] as number) + 1;
+  }
+
+  /** Whether a frame has several names, so that a write to it needs a copy. */
+  isShared(id: FrameId): boolean {
+    return id < BASE_FRAME && (this.#names[id] as number) > 1;
   }
 
   /** The 4096 bytes of a bank frame. Ownership: valid as long as the frame has its name. */
@@ -113,7 +132,7 @@ export class FrameAllocator {
 
   /** Whether a bank frame is in use (for checks). */
   isTaken(id: FrameId): boolean {
-    return this.#taken[id] === 1;
+    return (this.#names[id] ?? 0) > 0;
   }
 
   #bump(count: number): FrameId {
@@ -124,16 +143,16 @@ export class FrameAllocator {
       this.#backed = Math.min(wanted, this.#frames.bankFrames);
       this.#frames.ensureBacked(this.#backed);
     }
-    if (end > this.#taken.length) this.#growTaken(end);
+    if (end > this.#names.length) this.#growNames(end);
     const first = this.#next;
     this.#next = end;
     return first;
   }
 
-  #growTaken(end: number): void {
-    const grown = new Uint8Array(Math.min(this.#frames.bankFrames, end * 2));
-    grown.set(this.#taken);
-    this.#taken = grown;
+  #growNames(end: number): void {
+    const grown = new Uint16Array(Math.min(this.#frames.bankFrames, end * 2));
+    grown.set(this.#names);
+    this.#names = grown;
   }
 }
 

@@ -3,18 +3,26 @@ import { RLIMIT_AS, RLIMIT_DATA } from '../../abi/resource.ts';
 import { MAP_GROWSDOWN, MAP_NORESERVE, MAP_SHARED, PROT_WRITE } from '../../abi/mman.ts';
 import type { Kernel } from '../kernel.ts';
 import { Mm, VMA_STACK } from '../records/mm.ts';
-import { Process } from '../records/task.ts';
+import { Process, Task } from '../records/task.ts';
 import { Sandbox } from '../records/sandbox.ts';
 import { f64, u32 } from '../state/memory.ts';
 import { vmaAt } from './vma.ts';
 
 const ROOT_PROCESS: number = Sandbox.offset('process') >> 2;
+const TASK_PROCESS: number = Task.offset('process') >> 2;
 const PROCESS_MM: number = Process.offset('mm') >> 2;
 const LIMITS: number = Process.offset('limits') >> 3;
 
-/** The address space of the sandbox's process, or null. */
+/** Address of the process whose thread is on the vCPU, else of the first one; 0 without any. */
+function currentProcess({ current, root }: Kernel): number {
+  return current === null
+    ? u32[(root.address >> 2) + ROOT_PROCESS] as number
+    : u32[(current.address >> 2) + TASK_PROCESS] as number;
+}
+
+/** The address space of the current process, or null. */
 export function currentMm(k: Kernel): Mm | null {
-  const process = u32[(k.root.address >> 2) + ROOT_PROCESS] as number;
+  const process = currentProcess(k);
   if (process === 0) return null;
   const address = u32[(process >> 2) + PROCESS_MM] as number;
   return address === 0 ? null : k.arena.at(Mm, address);
@@ -29,7 +37,7 @@ export function mustMm(k: Kernel): Mm {
 
 /** Soft limit of RLIMIT_* `resource`; Infinity while there is no process. */
 export function softLimit(k: Kernel, resource: number): number {
-  const process = u32[(k.root.address >> 2) + ROOT_PROCESS] as number;
+  const process = currentProcess(k);
   if (process === 0) return Infinity;
   return f64[(process >> 3) + LIMITS + resource * 2] as number;
 }

@@ -22,7 +22,7 @@ export function lockedBytes(mm: Mm): number {
 
 /** Linux: CAP_IPC_LOCK, which root has. */
 function isPrivileged(k: Kernel): boolean {
-  return (k.root.process?.uid ?? 0) === 0;
+  return ((k.current?.process ?? k.root.process)?.uid ?? 0) === 0;
 }
 
 /** Linux: mlock_future_ok: whether `bytes` more may be locked. */

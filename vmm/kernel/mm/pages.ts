@@ -84,7 +84,8 @@ export function protectPages(k: Kernel, vma: Vma, start: number, end: number): v
     const low = u32[at] as number;
     const shared = (low & PTE_SHARED) !== 0;
     const frame = frameAt(k, at);
-    const writable = !isBase(frame) && (shared ? isShared && (low & PTE_RW) !== 0 : true);
+    const writable = !isBase(frame) &&
+      (shared ? isShared && (low & PTE_RW) !== 0 : !k.frames.isShared(frame));
     const wanted = flagsOf(prot, writable, shared);
     const high = (prot & PROT_EXEC) !== 0 ? 0 : PTE_NX_HIGH;
     const isExecutable = ((u32[at + 1] as number) & PTE_NX_HIGH) === 0;

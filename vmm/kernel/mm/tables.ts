@@ -4,13 +4,18 @@
 //
 // Entries are named by their word index in the state memory's u32 view, so that a walk makes no
 // objects. Invariant: a table page stays linked where it is while its root lives, also when it is
-// empty: the CPU or KVM may have cached the way to it, and a changed way would not be seen.
+// empty: the CPU or KVM may have cached the way to it, and a changed way would not be seen. The
+// tables of an address space that has ended are used again once everything cached is forgotten.
 import type { Kernel } from '../kernel.ts';
 import type { TableWindow } from '../ports.ts';
 import { u32, u8 } from '../state/memory.ts';
 import { entryAt, pfnAt, PTE_A, PTE_P, setEntry, TABLE_FLAGS } from './pte.ts';
 
 const TABLE_BYTES = 4096;
+const ENTRIES = 512;
+const LEVELS = 4;
+/** So many ended address spaces are worth forgetting everything. */
+const RETIRED_MOST = 64;
 /** Bytes of address space that one leaf table maps: within it entries are adjacent. */
 export const TABLE_SPAN = 0x20_0000;
 const TWO_21 = TABLE_SPAN;
@@ -20,8 +25,6 @@ const TWO_39 = 0x80_0000_0000;
 /** Which table pages are free: a bump pointer and a stack, both caches. */
 export class TableAllocator {
   readonly window: TableWindow;
-  /** Roots of address spaces that ended, with their empty tables; the next one takes over. */
-  readonly spareRoots: number[] = [];
   /**
    * Entries whose frame changed because the guest wrote there, by word index, with what they were:
    * until the guest repeats that write (and sets A), it may still read through the old entry.
@@ -29,18 +32,47 @@ export class TableAllocator {
   readonly unsettled: Map<number, bigint> = new Map();
   #free: number[] = [];
   #next: number;
+  /** Roots of address spaces that have ended. The CPU or KVM may know the way to their tables. */
+  #retired: number[] = [];
+  readonly #forgetAll: () => void;
 
-  constructor(window: TableWindow) {
+  /** @param forgetAll see ports.ts Translations */
+  constructor(window: TableWindow, forgetAll: () => void) {
     this.window = window;
     this.#next = window.firstFree;
+    this.#forgetAll = forgetAll;
   }
 
   /** Index of a zeroed table, or -1 when there are no more. */
   allocate(): number {
+    const isFull = this.#next >= this.window.count;
+    if (this.#retired.length >= RETIRED_MOST || isFull && this.#free.length === 0) this.#collect();
     const reused = this.#free.pop();
     if (reused !== undefined) return reused;
-    if (this.#next >= this.window.count) return -1;
-    return this.#next++;
+    return isFull ? -1 : this.#next++;
+  }
+
+  /** Takes the tables of an address space that nobody will run in again. */
+  retire(root: number): void {
+    this.#retired.push(root);
+  }
+
+  /** Makes the tables of ended address spaces free. */
+  #collect(): void {
+    if (this.#retired.length === 0) return;
+    this.#forgetAll();
+    this.unsettled.clear();
+    for (const root of this.#retired) this.#releaseTree(root, LEVELS);
+    this.#retired = [];
+  }
+
+  #releaseTree(table: number, levels: number): void {
+    for (let entry = 0; levels > 1 && entry < ENTRIES; entry++) {
+      const child = childOf(this, entryOf(this, table, entry));
+      // The kernel half belongs to the machine.
+      if (child >= this.window.firstFree) this.#releaseTree(child, levels - 1);
+    }
+    this.release(table);
   }
 
   /** Gives a table back that is not linked anywhere and that no CPU has seen. */

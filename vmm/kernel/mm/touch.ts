@@ -226,6 +226,7 @@ function makeWritable(k: Kernel, vma: Vma, at: number, gva: number, byGuest: boo
     return TOUCH_OK;
   }
   if (!isCached) {
+    // A frame of a fork's is copied alone, or kept when the others have let go of it.
     copyAround(k, vma, gva, byGuest ? at : 0);
     if (((u32[at] as number) & PTE_RW) !== 0) return TOUCH_OK;
   }
@@ -234,6 +235,7 @@ function makeWritable(k: Kernel, vma: Vma, at: number, gva: number, byGuest: boo
   if (byGuest) awaitRewalk(k, at);
   else reportStale(k, at, gva);
   replacePage(k, vma, at, made, true, false);
+  if (!isCached) k.frames.release(frame);
   return TOUCH_OK;
 }
 

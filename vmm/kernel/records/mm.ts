@@ -44,6 +44,8 @@ export interface Mm extends Rec {
   lockFuture: number;
   /** MEMBARRIER_CMD_REGISTER_* seen. */
   barriers: number;
+  /** Processes beyond the first that use it: children of vfork(2) until they exec. */
+  sharers: number;
 }
 
 /** Guest-virtual addresses end here. */
@@ -72,6 +74,7 @@ export const Mm: Kind<Mm> = kind<Mm>(KIND.mm, 'Mm', {
   mappedBytes: within(fNum, 0, 2 ** 53),
   lockFuture: fU32,
   barriers: fU32,
+  sharers: nosave(fU32),
 }, { isSingle: true });
 
 /** Vma.advice: what madvise(2) said that outlives the call. */

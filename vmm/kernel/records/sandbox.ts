@@ -10,7 +10,7 @@ import { Timer } from './time.ts';
 import { Console } from './ipc.ts';
 
 export interface Sandbox extends Rec {
-  /** The only process (later: the first of a list). */
+  /** The first process: the sandbox ends with it, and orphans are its children. */
   process: Process | null;
   /** Root of the mounted tree. */
   rootDentry: Dentry | null;

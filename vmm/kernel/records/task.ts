@@ -94,6 +94,28 @@ export interface Process extends Rec {
   personality: number;
   hugePagesDisabled: boolean;
   isSubreaper: boolean;
+  // The family (task/family.ts). A process that is saved is alone.
+  /** Null for the sandbox's first process. */
+  parent: Process | null;
+  /** Newest first, zombies included. */
+  children: Process | null;
+  nextSibling: Process | null;
+  /** Woken when a child changes its state (wait4), or lets its parent go on (vfork). */
+  childQueue: WaitQueue | null;
+  /** What its parent is sent when it ends; SIGCHLD, or 0 for nothing. */
+  childSignal: number;
+  /** It has called execve(2): its parent cannot change its group any more. */
+  hasExeced: boolean;
+  /** Its parent waits in vfork(2) until it execs or ends. */
+  holdsParent: boolean;
+  /** It ended and nobody will wait for it: to be freed when nobody holds its records any more. */
+  isGone: boolean;
+  /** Signal that stopped it, for wait4(WUNTRACED), once; 0 = told, or not stopped. */
+  stopReport: number;
+  /** SIGCONT made it go on, for wait4(WCONTINUED), once. */
+  continueReport: boolean;
+  /** CPU time of children that were waited for, and of theirs. */
+  childrenCpuNs: number;
 }
 
 export const Process: Kind<Process> = kind<Process>(KIND.process, 'Process', {
@@ -150,6 +172,17 @@ export const Process: Kind<Process> = kind<Process>(KIND.process, 'Process', {
   personality: fU32,
   hugePagesDisabled: fBool,
   isSubreaper: fBool,
+  parent: fWeak(() => Process),
+  children: fWeak(() => Process),
+  nextSibling: fWeak(() => Process),
+  childQueue: fWeak(() => WaitQueue),
+  childSignal: nosave(within(fU32, 0, SIGNAL_COUNT)),
+  hasExeced: fBool,
+  holdsParent: nosave(fBool),
+  isGone: nosave(fBool),
+  stopReport: nosave(within(fU32, 0, SIGNAL_COUNT)),
+  continueReport: nosave(fBool),
+  childrenCpuNs: within(fNum, 0, 2 ** 53),
 }, { isSingle: true });
 
 /** Task.state */

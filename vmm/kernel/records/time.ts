@@ -4,7 +4,7 @@ import {
   fAny, fBig, fBool, fNum, fRef, fU32, kind, type Kind, type Rec, within,
 } from '../state/record.ts';
 import { next, previous } from '../state/rules.ts';
-import { Task } from './task.ts';
+import { Process, Task } from './task.ts';
 
 /** Timer.action: what happens when it expires. */
 export const TIMER_WAKE_TASK = 1;
@@ -26,6 +26,8 @@ export interface Timer extends Rec {
   task: Task | null;
   /** TimerFd, or nothing, by action. */
   object: Rec | null;
+  /** ITIMER_REAL: whom it signals. */
+  process: Process | null;
   signal: number;
   value: number;
   id: number;
@@ -51,6 +53,7 @@ export const Timer: Kind<Timer> = kind<Timer>(KIND.timer, 'Timer', {
   previous: previous(fRef(() => Timer), 'next'),
   task: fRef(() => Task),
   object: fAny,
+  process: fRef(() => Process),
   signal: within(fU32, 0, 64),
   value: fNum,
   id: fU32,

@@ -10,6 +10,7 @@ import type { Kernel } from '../kernel.ts';
 import { TASK_DEAD, type Task } from '../records/task.ts';
 import { exitProcess } from '../task/exit.ts';
 import { stopProcess } from '../task/stop.ts';
+import { reportStop } from '../task/zombie.ts';
 import { readAction, resetAction, type SignalAction } from './actions.ts';
 import { forceSignal } from './force.ts';
 import { pushFrame } from './frame.ts';
@@ -67,6 +68,7 @@ function actByDefault(k: Kernel, task: Task, signal: number): boolean {
   settleCall(task, null);
   if (task.hasSavedMask) restoreMask(k, task);
   stopProcess(k, task.process);
+  reportStop(k, task.process, signal);
   return false;
 }
 

@@ -22,6 +22,7 @@ import { wake, wakeTask } from '../task/block.ts';
 import { softLimit } from '../task/limits.ts';
 import { exitProcess } from '../task/exit.ts';
 import { continueProcess } from '../task/stop.ts';
+import { reportContinue } from '../task/zombie.ts';
 import { isIgnored } from './actions.ts';
 import { DEFAULT_STOP, setOf, SIGNAL_BITS, signalBit } from './set.ts';
 
@@ -101,6 +102,7 @@ function send(
 function settleStopAndContinue(k: Kernel, process: Process, signal: number): void {
   if (signal === SIGCONT) {
     flushSignals(k, process, DEFAULT_STOP);
+    if (process.stopped) reportContinue(k, process);
     continueProcess(k, process);
   } else if ((DEFAULT_STOP & signalBit(signal)) !== 0n) {
     flushSignals(k, process, signalBit(SIGCONT));

@@ -1,6 +1,6 @@
-// Sending signals: kill(2), tgkill(2), sigqueue(3). There is one process, its own process group.
+// Sending signals: kill(2), tgkill(2), sigqueue(3).
 import { EFAULT, EINVAL, EPERM, ESRCH } from '../../abi/errno.ts';
-import { SI_TKILL, SI_USER } from '../../abi/signal.ts';
+import { SI_TKILL, SI_USER, SIGCONT } from '../../abi/signal.ts';
 import type { Kernel } from '../kernel.ts';
 import { readStruct } from '../mm/user-memory.ts';
 import type { Process, Task } from '../records/task.ts';
@@ -9,6 +9,7 @@ import {
 } from '../signal/pending.ts';
 import { isSignal } from '../signal/set.ts';
 import { decodeSiginfo, SIGINFO_BYTES } from '../signal/siginfo.ts';
+import { findProcess, findThread, forEachProcess, groupOf } from '../task/family.ts';
 import { findTask } from '../task/make-process.ts';
 import type { Args } from './args.ts';
 import { type Family, full } from './define.ts';
@@ -17,18 +18,41 @@ function kill(k: Kernel, task: Task, a: Args): number {
   const pid = a.i32(0);
   const signal = a.i32(1);
   const { process } = task;
-  if (!meansProcess(process, pid)) return -ESRCH;
+  const targets = processesNamed(k, process, pid);
+  if (targets.length === 0) return -ESRCH;
+  if (signal !== 0 && !isSignal(signal)) return -EINVAL;
+  const permitted = targets.filter((target) => maySignal(process, target, signal));
+  if (permitted.length === 0) return -EPERM;
   if (signal === 0) return 0;
-  if (!isSignal(signal)) return -EINVAL;
-  return sendSignal(k, process, makeInfo(signal, SI_USER, process.pid, process.realUid));
+  let result = 0;
+  for (const target of permitted) {
+    result = sendSignal(k, target, makeInfo(signal, SI_USER, process.pid, process.realUid));
+  }
+  return permitted.length > 1 ? 0 : result;
 }
 
-/** Whether kill's pid names the process; -1 is everybody but oneself. */
-function meansProcess(process: Process, pid: number): boolean {
-  if (pid === 0) return true;
-  if (pid < -1) return -pid === process.pgid;
-  // Linux: the tid of any thread names its process here.
-  return pid === process.pid || pid > 0 && findTask(process, pid) !== null;
+/** Whom kill's pid names: a process, the own group (0), all others (-1), a group. */
+function processesNamed(k: Kernel, sender: Process, pid: number): Process[] {
+  if (pid > 0) {
+    // Linux: the tid of any thread names its process here.
+    const target = findProcess(k, pid) ?? findThread(k, pid)?.process ?? null;
+    return target === null ? [] : [target];
+  }
+  if (pid !== -1) return groupOf(k, pid === 0 ? sender.pgid : -pid);
+  const others: Process[] = [];
+  forEachProcess(k, (process) => {
+    if (process !== sender && process !== k.root.process && !process.exited) others.push(process);
+  });
+  return others;
+}
+
+/** Linux: kill_ok_by_cred(), and SIGCONT within a session. */
+function maySignal(sender: Process, target: Process, signal: number): boolean {
+  if (sender.uid === 0 || sender === target) return true;
+  const { realUid, savedUid } = target;
+  const ids = [sender.uid, sender.realUid];
+  return ids.includes(realUid) || ids.includes(savedUid) ||
+    signal === SIGCONT && sender.sid === target.sid;
 }
 
 function tkill(k: Kernel, task: Task, a: Args): number {
@@ -41,23 +65,27 @@ function tgkill(k: Kernel, task: Task, a: Args): number {
   const tgid = a.i32(0);
   const tid = a.i32(1);
   if (tgid <= 0 || tid <= 0) return -EINVAL;
-  if (tgid !== task.process.pid) return -ESRCH;
-  return signalThread(k, task, tid, a.i32(2), null);
+  return signalThread(k, task, tid, a.i32(2), null, tgid);
 }
 
-/** @param info what the guest wants to tell, or null for the sender alone */
+/**
+ * @param info what the guest wants to tell, or null for the sender alone
+ * @param tgid the process that the thread must be of; 0 = any
+ */
 function signalThread(
   k: Kernel,
   sender: Task,
   tid: number,
   signal: number,
   info: SignalInfo | null,
+  tgid: number = 0,
 ): number {
   const { process } = sender;
-  const target = findTask(process, tid);
-  if (target === null) return -ESRCH;
+  const target = findTask(process, tid) ?? findThread(k, tid);
+  if (target === null || tgid !== 0 && target.process.pid !== tgid) return -ESRCH;
+  if (signal !== 0 && !isSignal(signal)) return -EINVAL;
+  if (!maySignal(process, target.process, signal)) return -EPERM;
   if (signal === 0) return 0;
-  if (!isSignal(signal)) return -EINVAL;
   const told = info ?? makeInfo(signal, SI_TKILL, process.pid, process.realUid);
   return sendSignalToTask(k, target, told);
 }
@@ -68,10 +96,11 @@ function rtSigqueueinfo(k: Kernel, task: Task, a: Args): number {
   const info = readInfo(k, a.u64(2), signal);
   if (info === null) return -EFAULT;
   if (isReserved(info) && pid !== task.process.pid) return -EPERM;
-  if (pid <= 0 || !meansProcess(task.process, pid)) return -ESRCH;
-  if (signal === 0) return 0;
-  if (!isSignal(signal)) return -EINVAL;
-  return sendSignal(k, task.process, info);
+  const [target] = pid <= 0 ? [] : processesNamed(k, task.process, pid);
+  if (target === undefined) return -ESRCH;
+  if (signal !== 0 && !isSignal(signal)) return -EINVAL;
+  if (!maySignal(task.process, target, signal)) return -EPERM;
+  return signal === 0 ? 0 : sendSignal(k, target, info);
 }
 
 function rtTgsigqueueinfo(k: Kernel, task: Task, a: Args): number {
@@ -82,8 +111,7 @@ function rtTgsigqueueinfo(k: Kernel, task: Task, a: Args): number {
   if (info === null) return -EFAULT;
   if (tgid <= 0 || tid <= 0) return -EINVAL;
   if (isReserved(info) && tgid !== task.process.pid) return -EPERM;
-  if (tgid !== task.process.pid) return -ESRCH;
-  return signalThread(k, task, tid, signal, info);
+  return signalThread(k, task, tid, signal, info, tgid);
 }
 
 function readInfo(k: Kernel, gva: number, signal: number): SignalInfo | null {

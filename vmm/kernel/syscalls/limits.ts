@@ -97,16 +97,21 @@ function getrusage(k: Kernel, task: Task, a: Args): number {
   const who = a.i32(0);
   if (who !== RUSAGE_SELF && who !== RUSAGE_CHILDREN && who !== RUSAGE_THREAD) return -EINVAL;
   const raw = new Uint8Array(Rusage.bytes);
-  if (who !== RUSAGE_CHILDREN) encodeUsage(k, task, who, new DataView(raw.buffer));
+  encodeUsage(k, task, who, new DataView(raw.buffer));
   return copyOut(k, a.u64(1), raw) === raw.length ? 0 : -EFAULT;
+}
+
+function cpuNsOf(k: Kernel, task: Task, who: number): number {
+  if (who === RUSAGE_CHILDREN) return task.process.childrenCpuNs;
+  return who === RUSAGE_THREAD ? taskCpuNs(k, task) : processCpuNs(k, task.process);
 }
 
 function encodeUsage(k: Kernel, task: Task, who: number, view: DataView): void {
   const { process } = task;
-  const used = toMoment(who === RUSAGE_THREAD ? taskCpuNs(k, task) : processCpuNs(k, process));
+  const used = toMoment(cpuNsOf(k, task, who));
   Rusage.ru_utime_sec.set(view, 0, used.sec);
   Rusage.ru_utime_usec.set(view, 0, Math.floor(used.nsec / NSEC_PER_USEC));
-  const pages = process.mm?.residentPages ?? 0;
+  const pages = who === RUSAGE_CHILDREN ? 0 : process.mm?.residentPages ?? 0;
   Rusage.ru_maxrss.set(view, 0, Math.floor(pages * PAGE_BYTES / 1024));
 }
 

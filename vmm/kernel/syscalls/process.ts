@@ -1,20 +1,18 @@
-// Processes: exit(2), clone(2) and its relatives, waiting, process groups, sessions. There is one
-// process: it has no children and nobody to trace.
-import { E2BIG, EAGAIN, ECHILD, EFAULT, EINVAL, ENOSYS, EPERM, ESRCH } from '../../abi/errno.ts';
+// Threads and processes: exit(2), clone(2) and its relatives. Nobody can be traced.
+import { E2BIG, EFAULT, EINVAL, ENOSYS, EPERM } from '../../abi/errno.ts';
 import {
-  CLONE_ARGS_SIZE_VER0, CLONE_DETACHED, CLONE_PARENT, CLONE_THREAD, CSIGNAL,
+  CLONE_ARGS_SIZE_VER0, CLONE_DETACHED, CLONE_PARENT, CLONE_THREAD, CLONE_VFORK, CLONE_VM, CSIGNAL,
 } from '../../abi/sched.ts';
 import { CloneArgs } from '../../abi/struct-task.ts';
-import {
-  __WALL, __WCLONE, __WNOTHREAD, P_ALL, P_PGID, P_PID, P_PIDFD, WCONTINUED, WEXITED, WNOHANG,
-  WNOWAIT,
-  WSTOPPED, WUNTRACED,
-} from '../../abi/wait.ts';
+import { SIGCHLD } from '../../abi/signal.ts';
 import type { Kernel } from '../kernel.ts';
-import { clearUser, copyIn, USER_END } from '../mm/user-memory.ts';
+import { copyIn, USER_END } from '../mm/user-memory.ts';
 import type { Task } from '../records/task.ts';
 import { type CloneRequest, cloneTask } from '../task/clone.ts';
+import { blockUninterruptibly } from '../task/block.ts';
 import { exitProcess, exitTask } from '../task/exit.ts';
+import { findProcess } from '../task/family.ts';
+import { childQueueOf } from '../task/zombie.ts';
 import type { Args } from './args.ts';
 import { type Family, full, missing, NO_RESULT, partial } from './define.ts';
 
@@ -33,7 +31,7 @@ function exitGroup(k: Kernel, task: Task, a: Args): number {
 
 function clone(k: Kernel, task: Task, a: Args): number {
   const flags = a.u32(0);
-  return cloneTask(k, task, {
+  return startClone(k, task, {
     flags: flags - flags % 0x100,
     exitSignal: flags & CSIGNAL,
     stack: a.u64(1),
@@ -54,7 +52,7 @@ function clone3(k: Kernel, task: Task, a: Args): number {
   // A newer struct is fine as long as what is not known here is zero.
   if (raw.subarray(CloneArgs.bytes).some((byte) => byte !== 0)) return -E2BIG;
   const request = readCloneArgs(new DataView(raw.buffer));
-  return typeof request === 'number' ? request : cloneTask(k, task, request);
+  return typeof request === 'number' ? request : startClone(k, task, request);
 }
 
 function readCloneArgs(view: DataView): CloneRequest | number {
@@ -80,6 +78,36 @@ function readCloneArgs(view: DataView): CloneRequest | number {
   };
 }
 
+function fork(k: Kernel, task: Task): number {
+  return cloneProcess(k, task, 0);
+}
+
+function vfork(k: Kernel, task: Task): number {
+  return cloneProcess(k, task, CLONE_VFORK | CLONE_VM);
+}
+
+function cloneProcess(k: Kernel, task: Task, flags: number): number {
+  return startClone(k, task, {
+    flags, exitSignal: SIGCHLD, stack: 0, tls: 0, parentTid: 0, childTid: 0,
+  });
+}
+
+/** With CLONE_VFORK the call ends when the child has execed or ended. */
+function startClone(k: Kernel, task: Task, request: CloneRequest): number {
+  if (task.waitArgument !== 0) return awaitRelease(k, task);
+  const tid = cloneTask(k, task, request);
+  if (tid < 0 || (request.flags & CLONE_VFORK) === 0) return tid;
+  task.waitArgument = tid;
+  return awaitRelease(k, task);
+}
+
+/** Linux: wait_for_vfork_done(). Only what kills the parent interrupts it. */
+function awaitRelease(k: Kernel, task: Task): number {
+  const pid = task.waitArgument;
+  if (findProcess(k, pid)?.holdsParent !== true) return pid;
+  return blockUninterruptibly(k, task, childQueueOf(k, task.process));
+}
+
 function getpid(_k: Kernel, task: Task): number {
   return task.process.pid;
 }
@@ -88,101 +116,23 @@ function getppid(_k: Kernel, task: Task): number {
   return task.process.ppid;
 }
 
-function getpgrp(_k: Kernel, task: Task): number {
-  return task.process.pgid;
-}
-
-function getpgid(_k: Kernel, task: Task, a: Args): number {
-  return isSelf(task, a.i32(0)) ? task.process.pgid : -ESRCH;
-}
-
-function getsid(_k: Kernel, task: Task, a: Args): number {
-  return isSelf(task, a.i32(0)) ? task.process.sid : -ESRCH;
-}
-
-function setpgid(_k: Kernel, task: Task, a: Args): number {
-  const pid = a.i32(0);
-  const pgid = a.i32(1);
-  const { process } = task;
-  if (pgid < 0) return -EINVAL;
-  if (!isSelf(task, pid)) return -ESRCH;
-  // A session leader cannot change its group; another group there is none.
-  if (process.sid === process.pid) return -EPERM;
-  const wanted = pgid === 0 ? process.pid : pgid;
-  if (wanted !== process.pid && wanted !== process.pgid) return -EPERM;
-  process.pgid = wanted;
-  return 0;
-}
-
-function setsid(_k: Kernel, task: Task): number {
-  const { process } = task;
-  if (process.pgid === process.pid) return -EPERM;
-  process.sid = process.pid;
-  process.pgid = process.pid;
-  return process.sid;
-}
-
-function isSelf(task: Task, pid: number): boolean {
-  return pid === 0 || pid === task.process.pid;
-}
-
-const WAIT4_OPTIONS = WNOHANG | WUNTRACED | WCONTINUED | __WNOTHREAD | __WCLONE | __WALL;
-const WAITID_OPTIONS = WAIT4_OPTIONS | WNOWAIT | WEXITED | WSTOPPED;
-const INT_MIN = -0x8000_0000;
-
-function wait4(_k: Kernel, _task: Task, a: Args): number {
-  if ((a.i32(2) & ~WAIT4_OPTIONS) !== 0) return -EINVAL;
-  return a.i32(0) === INT_MIN ? -ESRCH : -ECHILD;
-}
-
-function waitid(k: Kernel, _task: Task, a: Args): number {
-  const infoGva = a.u64(2);
-  const result = checkWaitid(a);
-  // Linux: the siginfo is written, as zeros, although there is an error.
-  if (infoGva !== 0 && !clearWaitInfo(k, infoGva)) return -EFAULT;
-  return result;
-}
-
-/** si_signo, si_errno, si_code; behind the padding si_pid, si_uid, si_status. */
-function clearWaitInfo(k: Kernel, gva: number): boolean {
-  return clearUser(k, gva, 12) === 12 && clearUser(k, gva + 16, 12) === 12;
-}
-
-function checkWaitid(a: Args): number {
-  const kind = a.i32(0);
-  const id = a.i32(1);
-  const options = a.i32(3);
-  if ((options & ~WAITID_OPTIONS) !== 0) return -EINVAL;
-  if ((options & (WEXITED | WSTOPPED | WCONTINUED)) === 0) return -EINVAL;
-  if (kind === P_PID && id <= 0) return -EINVAL;
-  if ((kind === P_PGID || kind === P_PIDFD) && id < 0) return -EINVAL;
-  if (kind !== P_ALL && kind !== P_PID && kind !== P_PGID && kind !== P_PIDFD) return -EINVAL;
-  return -ECHILD;
-}
-
-const NO_PROCESSES = 'There is one process; more come later.';
+const NO_PIDFD = 'There are no pidfds: callers go by pid.';
+const SHARES = 'A process that shares descriptors, directories or handlers fails with EAGAIN.';
 
 export const processCalls: Family = {
   exit: full(exit),
   exit_group: full(exitGroup),
-  clone: partial(clone, 'Threads only: what is not CLONE_THREAD fails with EAGAIN.'),
-  clone3: partial(clone3, 'Threads only: what is not CLONE_THREAD fails with EAGAIN.'),
-  fork: missing(EAGAIN, NO_PROCESSES),
-  vfork: missing(EAGAIN, NO_PROCESSES),
+  clone: partial(clone, SHARES),
+  clone3: partial(clone3, SHARES),
+  fork: full(fork),
+  vfork: full(vfork),
   getpid: full(getpid),
   getppid: full(getppid),
-  getpgrp: full(getpgrp),
-  getpgid: full(getpgid),
-  setpgid: full(setpgid),
-  getsid: full(getsid),
-  setsid: full(setsid),
-  wait4: partial(wait4, 'There are no children: ECHILD.'),
-  waitid: partial(waitid, 'There are no children: ECHILD.'),
   ptrace: missing(EPERM, 'Nothing can be traced.'),
-  kcmp: missing(ENOSYS, NO_PROCESSES),
-  pidfd_open: missing(ENOSYS, NO_PROCESSES),
-  pidfd_getfd: missing(ENOSYS, NO_PROCESSES),
-  pidfd_send_signal: missing(ENOSYS, NO_PROCESSES),
+  kcmp: missing(ENOSYS, 'Kernel objects cannot be compared.'),
+  pidfd_open: missing(ENOSYS, NO_PIDFD),
+  pidfd_getfd: missing(ENOSYS, NO_PIDFD),
+  pidfd_send_signal: missing(ENOSYS, NO_PIDFD),
   unshare: missing(EPERM, 'Namespaces cannot be made.'),
   setns: missing(EPERM, 'Namespaces cannot be entered.'),
 };

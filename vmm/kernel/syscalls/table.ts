@@ -26,6 +26,7 @@ import { pipeCalls } from './pipe.ts';
 import { pollCalls } from './poll.ts';
 import { prctlCalls } from './prctl.ts';
 import { processCalls } from './process.ts';
+import { processGroupCalls } from './process-group.ts';
 import { randomCalls } from './random.ts';
 import { readWriteCalls } from './read-write.ts';
 import { schedCalls } from './sched.ts';
@@ -39,6 +40,7 @@ import { threadCalls } from './thread.ts';
 import { timeCalls } from './time.ts';
 import { timerCalls } from './timer.ts';
 import { timerfdCalls } from './timerfd.ts';
+import { waitCalls } from './wait.ts';
 
 /** A row with its place in the table. */
 export interface SyscallRow extends Row {
@@ -84,6 +86,7 @@ const FAMILIES: Families = {
   poll: pollCalls,
   prctl: prctlCalls,
   process: processCalls,
+  'process-group': processGroupCalls,
   random: randomCalls,
   'read-write': readWriteCalls,
   sched: schedCalls,
@@ -96,6 +99,7 @@ const FAMILIES: Families = {
   time: timeCalls,
   timer: timerCalls,
   timerfd: timerfdCalls,
+  wait: waitCalls,
 };
 
 /** A family without a call that another file has in full. */

@@ -129,6 +129,7 @@ function times(k: Kernel, task: Task, a: Args): number {
     const raw = new Uint8Array(Tms.bytes);
     const view = new DataView(raw.buffer);
     Tms.tms_utime.set(view, 0, Math.floor(processCpuNs(k, task.process) / tickNs));
+    Tms.tms_cutime.set(view, 0, Math.floor(task.process.childrenCpuNs / tickNs));
     if (copyOut(k, gva, raw) !== raw.length) return -EFAULT;
   }
   return Math.floor(nowNs(k) / tickNs);

@@ -39,6 +39,7 @@ function realTimer(k: Kernel, process: Process): Timer {
   if (process.realTimer !== null) return process.realTimer;
   const timer = k.arena.make(Timer);
   timer.action = TIMER_REAL_ITIMER;
+  timer.process = process;
   process.realTimer = timer;
   return timer;
 }

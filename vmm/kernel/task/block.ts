@@ -48,6 +48,17 @@ export function block(
   return BLOCKED;
 }
 
+/**
+ * Makes `task` wait for a wake-up of `queue`, whatever signals come; the caller looks again whether
+ * it has what it waits for.
+ */
+export function blockUninterruptibly(k: Kernel, task: Task, queue: WaitQueue): number {
+  addWaiter(k, queue, task);
+  task.state = TASK_BLOCKED;
+  dequeue(k, task);
+  return BLOCKED;
+}
+
 /** Wakes every task in `queue` and tells every epoll instance that is interested. */
 export function wake(k: Kernel, queue: WaitQueue): void {
   // Waking a task unlinks all of its entries, neighbours included, so the list is read first.

@@ -1,7 +1,7 @@
-// New threads: what clone(2) and clone3(2) come to once their arguments are read.
+// New threads and processes: what clone(2) and clone3(2) come to once their arguments are read.
 //
-// There are only threads so far. Programs cope best with a fork that fails for lack of resources,
-// so whatever is not a thread is EAGAIN.
+// A process shares no table of descriptors, directories or handlers with another: what asks for
+// that without being a thread is EAGAIN, as if for lack of resources, which programs cope with.
 import { EAGAIN, EINVAL, EPERM } from '../../abi/errno.ts';
 import { RLIMIT_NPROC } from '../../abi/resource.ts';
 import {
@@ -12,15 +12,17 @@ import {
 } from '../../abi/sched.ts';
 import type { Kernel } from '../kernel.ts';
 import { USER_END, writeU32 } from '../mm/user-memory.ts';
-import type { Task } from '../records/task.ts';
+import type { Process, Task } from '../records/task.ts';
 import { type Bytes, makeBytes } from '../state/containers.ts';
 import { disableAltStack } from '../signal/alt-stack.ts';
 import { REG, setReg } from '../syscalls/args.ts';
+import { countThreads } from './family.ts';
+import { forkProcess } from './fork-process.ts';
 import { readFpu } from './fpu.ts';
 import { softLimit } from './limits.ts';
 import { makeTask } from './make-process.ts';
 
-/** `struct clone_args` as far as threads need it. */
+/** `struct clone_args` as far as it is needed here. */
 export interface CloneRequest {
   /** CLONE_*; may exceed 32 bits. */
   flags: number;
@@ -38,13 +40,17 @@ const NAMESPACES = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC |
  * What a thread of ours shares, whether it asks for it or not; asking for less is not supported.
  */
 const SHARED = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND;
+/** What processes cannot have or share. */
+const NOT_FOR_PROCESSES = CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_PIDFD;
 
-/** Makes a thread; returns its tid or -errno. */
+/** Makes a thread or a process; returns its tid or -errno. */
 export function cloneTask(k: Kernel, parent: Task, request: CloneRequest): number {
   const refused = checkRequest(k, parent, request);
   if (refused !== 0) return refused;
   const flags = request.flags | 0;
-  const child = copyTask(k, parent);
+  if ((flags & CLONE_THREAD) === 0) return forkProcess(k, parent, request).pid;
+  const child = copyTask(k, parent, parent.process);
+  disableAltStack(child);
   setReg(child, REG.rax, 0);
   if (request.stack !== 0) setReg(child, REG.rsp, request.stack);
   if ((flags & CLONE_SETTLS) !== 0) child.fsBase = request.tls;
@@ -67,9 +73,9 @@ function checkRequest(k: Kernel, parent: Task, request: CloneRequest): number {
   if (high && (isThread || clearsHandlersOfSharer(request.flags))) return -EINVAL;
   if (isThread && (low & CLONE_PIDFD) !== 0) return -EINVAL;
   if ((low & NAMESPACES) !== 0) return -EPERM;
-  if (!isThread || (low & SHARED) !== SHARED) return -EAGAIN;
+  if (isThread ? (low & SHARED) !== SHARED : (low & NOT_FOR_PROCESSES) !== 0) return -EAGAIN;
   const most = Math.min(k.limits.threads, softLimit(parent.process, RLIMIT_NPROC));
-  if (parent.process.tasks.length >= most) return -EAGAIN;
+  if (countThreads(k) >= most) return -EAGAIN;
   if ((low & CLONE_SETTLS) !== 0 && !(request.tls < USER_END)) return -EPERM;
   return 0;
 }
@@ -81,13 +87,14 @@ function clearsHandlersOfSharer(flags: number): boolean {
 }
 
 /**
- * A runnable copy of the thread: registers, FPU, mask, scheduling; no pending signals or alt stack.
+ * A runnable copy of the thread in `process`: registers, FPU, mask, scheduling; no pending signals
+ * or alternate stack.
  */
-function copyTask(k: Kernel, parent: Task): Task {
+export function copyTask(k: Kernel, parent: Task, process: Process): Task {
   const fpu: Bytes = makeBytes(k.arena, readFpu(k, parent));
   let child: Task;
   try {
-    child = makeTask(k, parent.process);
+    child = makeTask(k, process);
   } catch (error) {
     k.arena.free(fpu);
     throw error;
@@ -98,7 +105,6 @@ function copyTask(k: Kernel, parent: Task): Task {
   child.gsBase = parent.gsBase;
   child.mask = parent.mask;
   child.name = parent.name;
-  disableAltStack(child);
   child.schedPolicy = parent.schedPolicy;
   child.schedPriority = parent.schedPriority;
   child.nice = parent.nice;

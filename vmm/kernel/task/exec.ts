@@ -6,7 +6,7 @@ import type { Process, Task } from '../records/task.ts';
 import { VMA_STACK } from '../records/mm.ts';
 import { makeBytes } from '../state/containers.ts';
 import { REG, setReg } from '../syscalls/args.ts';
-import { destroyMm, makeMm } from '../mm/address-space.ts';
+import { destroyMm, makeMm, releaseMm } from '../mm/address-space.ts';
 import { mapRegion } from '../mm/map.ts';
 import { closeOnExec } from '../vfs/fd-table.ts';
 import { dropDentry, holdDentry } from '../vfs/dentry.ts';
@@ -16,6 +16,7 @@ import { PAGE_BYTES } from '../ports.ts';
 import { type Executable, findProgram, openExecutable, parse, type Program } from './exec-file.ts';
 import { mapImage, type MappedImage } from './exec-map.ts';
 import { initialFpu, writeFpu } from './fpu.ts';
+import { letParentGo } from './zombie.ts';
 import { checkStrings, writeStack } from './exec-stack.ts';
 import { mapVdso } from '../vdso/map.ts';
 import { resetActionsForExec } from '../signal/actions.ts';
@@ -65,7 +66,8 @@ export function execProgram(
     process.mm = old;
     return failed;
   }
-  if (old !== null) destroyMm(k, old);
+  if (old !== null) releaseMm(k, old);
+  letParentGo(k, process);
   commit(k, task, program, env);
   return 0;
 }
@@ -210,6 +212,7 @@ function commit(k: Kernel, task: Task, program: Program, env: Uint8Array[]): voi
   task.robustList = 0;
   task.altStack = 0;
   task.altStackBytes = 0;
+  process.hasExeced = true;
   resetActionsForExec(process);
   closeOnExec(k, process);
 }

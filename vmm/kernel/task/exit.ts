@@ -1,9 +1,10 @@
-// The end of threads and of the process.
+// The end of threads and of processes.
 //
 // Order: a thread that ends releases its robust futexes, then clears its tid word and wakes who
 // waits for it (pthread_join), as Linux's mm_release() does.
 // Ownership: the record of a thread that ended stays until the next one ends (Process.deadTask),
-// for the dispatcher and the run loop still hold it; when the process ends all records stay.
+// for the dispatcher and the run loop still hold it; when the process ends all records stay until
+// its parent has waited for it (zombie.ts).
 import { FUTEX_BITSET_MATCH_ANY } from '../../abi/futex.ts';
 import type { Kernel } from '../kernel.ts';
 import { writeU32 } from '../mm/user-memory.ts';
@@ -16,6 +17,7 @@ import { removeWaiters } from './block.ts';
 import { dropFutexWaiter, wakeFutex } from './futex.ts';
 import { releaseRobustList } from './robust-list.ts';
 import { dequeue } from './run-queue.ts';
+import { becomeZombie } from './zombie.ts';
 
 /**
  * Ends one thread (exit(2)); the last one ends the process, with the code of the main thread.
@@ -40,7 +42,7 @@ export function exitTask(k: Kernel, task: Task, code: number): void {
   process.deadTask = task;
 }
 
-/** Ends the process: all threads are dead, `exited` is set. The first caller decides how. */
+/** Ends a process: all threads are dead, `exited` is set. The first caller decides how. */
 export function exitProcess(k: Kernel, process: Process, code: number, signal: number): void {
   if (process.exited) return;
   process.exited = true;
@@ -54,6 +56,8 @@ export function exitProcess(k: Kernel, process: Process, code: number, signal: n
   for (let timer = process.posixTimers; timer !== null; timer = timer.nextOfProcess) {
     disarmTimer(k, timer);
   }
+  // With the first process the sandbox ends, and all that it holds.
+  if (process !== k.root.process) becomeZombie(k, process);
 }
 
 /** Takes a thread out of every list that could wake or run it. */

@@ -11,7 +11,7 @@ import { readU32, writeU32 } from '../mm/user-memory.ts';
 import type { FutexWaiter, Task } from '../records/task.ts';
 import { ERESTARTSYS } from '../syscalls/define.ts';
 import {
-  addFutexWaiter, continueFutexWait, firstWaiter, futexKey, type FutexKey, wakeWaiter,
+  addFutexWaiter, continueFutexWait, firstWaiter, futexKey, type FutexKey, keyOf, wakeWaiter,
 } from './futex.ts';
 import { findTask } from './make-process.ts';
 
@@ -57,7 +57,7 @@ export function unlockFutex(k: Kernel, task: Task, gva: number): number {
 export function handOverLock(k: Kernel, task: Task, gva: number, flags: number): boolean {
   const waiter = lockWaiterAt(k, task, gva);
   if (waiter === null) return false;
-  const key = { key: waiter.key, serial: waiter.keySerial };
+  const key = keyOf(waiter);
   wakeWaiter(k, waiter);
   const more = firstLockWaiter(k, key) === null ? 0 : FUTEX_WAITERS;
   return writeU32(k, gva, waiter.task.tid | more | flags);

@@ -4,8 +4,8 @@
 // There are at most as many waiters as threads, so an index by key would not pay for its upkeep.
 //
 //   keySerial   key                       the word is in
-//   0           guest address             (FUTEX_PRIVATE_FLAG)
-//   ANONYMOUS   guest address             private memory, waited for without that flag
+//   0           guest address             (FUTEX_PRIVATE_FLAG)           of one address space
+//   ANONYMOUS   guest address             private memory, waited for without that flag, likewise
 //   n           byte offset in inode n    a shared mapping
 //
 // Invariant: a waiter is in the list if and only if it is not `woken`; Task.futex holds it until
@@ -15,6 +15,7 @@ import { MAP_SHARED } from '../../abi/mman.ts';
 import type { Kernel } from '../kernel.ts';
 import { readU32, USER_END } from '../mm/user-memory.ts';
 import { findVma } from '../mm/vma.ts';
+import type { Mm } from '../records/mm.ts';
 import { FutexWaiter, type Task } from '../records/task.ts';
 import { BLOCKED } from '../syscalls/define.ts';
 import { nowNs } from '../time/clock.ts';
@@ -24,6 +25,8 @@ import { block, wakeTask } from './block.ts';
 export interface FutexKey {
   key: number;
   serial: number;
+  /** Of words in private memory: whose; null for those of shared mappings. */
+  mm: Mm | null;
 }
 
 const PRIVATE = 0;
@@ -33,12 +36,20 @@ const ANONYMOUS = 0xffff_ffff;
 export function futexKey(task: Task, gva: number, isShared: boolean): FutexKey | number {
   if (gva % 4 !== 0) return -EINVAL;
   if (!(gva < USER_END)) return -EFAULT;
-  if (!isShared) return { key: gva, serial: PRIVATE };
   const { mm } = task.process;
+  if (!isShared) return { key: gva, serial: PRIVATE, mm };
   const vma = mm === null ? null : findVma(mm, gva);
   if (vma === null) return -EFAULT;
-  if (vma.inode === null || (vma.flags & MAP_SHARED) === 0) return { key: gva, serial: ANONYMOUS };
-  return { key: vma.fileOffset + gva - vma.start, serial: vma.inode.serial };
+  if (vma.inode === null || (vma.flags & MAP_SHARED) === 0) {
+    return { key: gva, serial: ANONYMOUS, mm };
+  }
+  return { key: vma.fileOffset + gva - vma.start, serial: vma.inode.serial, mm: null };
+}
+
+/** What a waiter waits for. */
+export function keyOf({ key, keySerial, task }: FutexWaiter): FutexKey {
+  const isPrivate = keySerial === PRIVATE || keySerial === ANONYMOUS;
+  return { key, serial: keySerial, mm: isPrivate ? task.process.mm : null };
 }
 
 /** Makes a waiter for `task` at the end of the list. */
@@ -194,7 +205,8 @@ function moveWaiter(k: Kernel, waiter: FutexWaiter, to: FutexKey): void {
 }
 
 function matches(waiter: FutexWaiter, key: FutexKey): boolean {
-  return waiter.key === key.key && waiter.keySerial === key.serial;
+  return waiter.key === key.key && waiter.keySerial === key.serial &&
+    (key.mm === null || waiter.task.process.mm === key.mm);
 }
 
 function linkLast(k: Kernel, waiter: FutexWaiter): void {

@@ -10,6 +10,7 @@ import { growTable } from '../state/containers.ts';
 import { nowNs } from '../time/clock.ts';
 import { holdDentry } from '../vfs/dentry.ts';
 import { makeFdTable } from '../vfs/fd-table.ts';
+import { forEachProcess } from './family.ts';
 import { setDefaultLimits } from './limits.ts';
 import { enqueue } from './run-queue.ts';
 
@@ -28,14 +29,14 @@ const FIRST_TASKS = 16;
 export const CONTAINER_CAPABILITIES: bigint = 0xa804_25fbn;
 
 /**
- * Makes the sandbox's process, without threads or an address space, and registers it in the root.
+ * Makes the sandbox's first process, without threads or an address space, and registers it in the root.
  * Preconditions: the root is mounted (k.root.rootDentry).
  */
 export function makeProcess(k: Kernel): Process {
   const { rootDentry } = k.root;
   if (rootDentry === null) throw new Error('makeProcess() needs a mounted root');
   const process = k.arena.make(Process);
-  process.pid = takeTid(k, null);
+  process.pid = takeTid(k);
   process.pgid = process.pid;
   process.sid = process.pid;
   process.tasks = k.arena.make(TaskTable, FIRST_TASKS * 4);
@@ -59,7 +60,7 @@ export function makeTask(k: Kernel, process: Process): Task {
   const { length } = process.tasks;
   process.tasks = growTable(TaskTable, process.tasks, length + 1);
   const task = k.arena.make(Task);
-  task.tid = length === 0 ? process.pid : takeTid(k, process);
+  task.tid = length === 0 ? process.pid : takeTid(k);
   task.process = process;
   task.state = TASK_RUNNABLE;
   task.syscall = -1;
@@ -80,13 +81,23 @@ export function findTask(process: Process, tid: number): Task | null {
   return null;
 }
 
-/** The next free tid. Numbers are used again only after PID_MAX threads. */
-function takeTid(k: Kernel, process: Process | null): number {
+/** Whether a process, a thread, a group or a session has the number. */
+function isTaken(k: Kernel, id: number): boolean {
+  let isUsed = false;
+  forEachProcess(k, (process) => {
+    const { pid, pgid, sid } = process;
+    if (pid === id || pgid === id || sid === id || findTask(process, id) !== null) isUsed = true;
+  });
+  return isUsed;
+}
+
+/** The next free pid or tid. Numbers are used again only after PID_MAX threads. */
+export function takeTid(k: Kernel): number {
   const { root } = k;
   for (;;) {
     const serial = root.nextTid++;
     if (serial < PID_MAX) return serial;
     const tid = RESERVED_PIDS + serial % (PID_MAX - RESERVED_PIDS);
-    if (process === null || (tid !== process.pid && findTask(process, tid) === null)) return tid;
+    if (!isTaken(k, tid)) return tid;
   }
 }

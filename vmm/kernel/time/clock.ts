@@ -84,7 +84,8 @@ export function chargeCpu(k: Kernel): void {
   const spentNs = root.cpuSeenNs === 0 ? 0 : Math.max(0, seenNs - root.cpuSeenNs);
   root.cpuSeenNs = seenNs;
   if (current !== null) current.cpuNs += spentNs;
-  if (root.process !== null) root.process.cpuNs += spentNs;
+  const process = current?.process ?? root.process;
+  if (process !== null) process.cpuNs += spentNs;
 }
 
 /**

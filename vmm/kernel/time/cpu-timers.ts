@@ -6,6 +6,7 @@ import { SI_KERNEL, SIGKILL, SIGPROF, SIGVTALRM, SIGXCPU } from '../../abi/signa
 import { ITIMER_VIRTUAL, NSEC_PER_SEC } from '../../abi/time.ts';
 import type { Kernel } from '../kernel.ts';
 import type { Process } from '../records/task.ts';
+import { forEachProcess } from '../task/family.ts';
 import { makeInfo, sendSignal } from '../signal/pending.ts';
 import { hardLimit, setLimit, softLimit } from '../task/limits.ts';
 import { processCpuNs } from './clock.ts';
@@ -44,8 +45,10 @@ export function setCpuTimer(
 
 /** Sends SIGVTALRM, SIGPROF and SIGXCPU when their time has come. */
 export function runCpuTimers(k: Kernel): void {
-  const { process } = k.root;
-  if (process === null) return;
+  forEachProcess(k, (process) => { if (!process.exited) runTimersOf(k, process); });
+}
+
+function runTimersOf(k: Kernel, process: Process): void {
   const hasTimers = process.virtualTimerNs !== 0 || process.profTimerNs !== 0;
   const hasLimit = softLimit(process, RLIMIT_CPU) !== Infinity;
   if (!hasTimers && !hasLimit) return;

@@ -82,7 +82,7 @@ function fire(k: Kernel, timer: Timer, count: number): void {
       if (timer.task !== null) wakeTask(k, timer.task);
       return;
     case TIMER_REAL_ITIMER: {
-      const { process } = k.root;
+      const { process } = timer;
       if (process !== null) sendSignal(k, process, makeInfo(SIGALRM, SI_KERNEL));
       return;
     }

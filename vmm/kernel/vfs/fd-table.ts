@@ -8,16 +8,43 @@ import { FdTable, type File, FILE_PATH, FileSlots } from '../records/vfs.ts';
 import { growTable, growWords, makeWords } from '../state/containers.ts';
 import { softLimit } from '../task/limits.ts';
 import type { Process } from '../records/task.ts';
-import { dropFile } from './file.ts';
+import { dropFile, holdFile } from './file.ts';
 import { dropProcessLocks } from './locks.ts';
 
 const FIRST_CAPACITY = 64;
 
-/** An empty table. */
-export function makeFdTable(k: Kernel): FdTable {
-  const table = k.arena.make(FdTable);
-  table.slots = k.arena.make(FileSlots, FIRST_CAPACITY * 4);
-  table.closeOnExec = makeWords(k.arena, FIRST_CAPACITY / 32);
+/** An empty table. @throws ArenaFullError, with nothing left of it */
+export function makeFdTable(k: Kernel, capacity: number = FIRST_CAPACITY): FdTable {
+  const { arena } = k;
+  const slots = arena.make(FileSlots, capacity * 4);
+  try {
+    const closeOnExec = makeWords(arena, (capacity + 31) >> 5);
+    try {
+      const table = arena.make(FdTable);
+      table.slots = slots;
+      table.closeOnExec = closeOnExec;
+      return table;
+    } catch (error) {
+      arena.free(closeOnExec);
+      throw error;
+    }
+  } catch (error) {
+    arena.free(slots);
+    throw error;
+  }
+}
+
+/** The same descriptors for another process (fork). */
+export function copyFdTable(k: Kernel, from: FdTable): FdTable {
+  const { slots, closeOnExec } = from;
+  const table = makeFdTable(k, slots.capacity);
+  table.closeOnExec.data.set(closeOnExec.data.subarray(0, table.closeOnExec.data.length));
+  table.slots.length = slots.length;
+  table.hint = from.hint;
+  for (let fd = 0; fd < slots.length; fd++) {
+    const file = slots.get(fd);
+    if (file !== null) table.slots.set(fd, holdFile(file));
+  }
   return table;
 }
 

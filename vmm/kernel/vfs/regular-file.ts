@@ -13,7 +13,7 @@ import { FILE_BYTES_MOST, readFilePages, writeFilePages } from '../mm/page-cache
 import { writeU32, writeU64 } from '../mm/user-memory.ts';
 import type { Task } from '../records/task.ts';
 import { type File, FILE_REGULAR, type Inode } from '../records/vfs.ts';
-import { processOf } from '../kernel.ts';
+import { currentProcess } from '../kernel.ts';
 import { clearPrivileges } from './attributes.ts';
 import { pinDentry } from './dentry.ts';
 import { defineFileOps, type IoBuffer } from './file-ops.ts';
@@ -39,7 +39,7 @@ function writeRegular(k: Kernel, file: File, from: IoBuffer, offset: number): nu
   const done = writeFilePages(k, inode, offset, source);
   if (done < 0) return done === -ENOMEM ? -ENOSPC : done;
   if (file.dentry !== null && !file.dentry.deleted) pinDentry(k, file.dentry);
-  clearPrivileges(processOf(k), inode);
+  clearPrivileges(currentProcess(k), inode);
   touchModified(k, inode);
   return done;
 }
