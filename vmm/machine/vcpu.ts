@@ -10,9 +10,9 @@ import { giveScratch, takeScratch, type Scratch } from '../host/scratch.ts';
 import { EFAULT, EINTR } from '../abi/errno.ts';
 import { readI64 } from '../abi/layout.ts';
 import {
-  KVM_GET_MSRS, KVM_GET_SREGS, KVM_GET_TSC_KHZ, KVM_RUN, KVM_SET_CPUID2, KVM_SET_MSRS,
-  KVM_SET_SIGNAL_MASK, KVM_SET_SREGS, KVM_SET_XCRS, KvmSregs, MSR_IA32_TSC, MSR_LSTAR, MSR_STAR,
-  MSR_SYSCALL_MASK,
+  KVM_GET_MSRS, KVM_GET_SREGS, KVM_GET_TSC_KHZ, KVM_GET_VCPU_EVENTS, KVM_RUN, KVM_SET_CPUID2,
+  KVM_SET_MSRS, KVM_SET_SIGNAL_MASK, KVM_SET_SREGS, KVM_SET_XCRS, KvmSregs, KvmVcpuEvents,
+  MSR_IA32_TSC, MSR_LSTAR, MSR_STAR, MSR_SYSCALL_MASK,
 } from '../abi/kvm.ts';
 import {
   RUN_REGS_OFFSET, RUN_SREGS_OFFSET, RUN_DIRTY_OFFSET, RUN_VALID_OFFSET,
@@ -167,6 +167,17 @@ export class Vcpu {
   }
   get codeSelector(): number {
     return this.run.getUint16(RUN_SREGS_OFFSET + 12, true);
+  }
+
+  /**
+   * Whether an exception of the guest is still to be delivered: KVM keeps it when KVM_RUN is
+   * interrupted meanwhile, and would give it to whichever thread is entered next.
+   */
+  hasPendingException(): boolean {
+    const { view, address } = this.#scratch;
+    mustIoctl(this.fd, KVM_GET_VCPU_EVENTS, address, 'KVM_GET_VCPU_EVENTS');
+    const { exception_injected: injected, exception_pending: pending } = KvmVcpuEvents;
+    return injected.get(view, 0) !== 0 || pending.get(view, 0) !== 0;
   }
 
   /** How fast the time stamp counter counts, in kHz; 0 when KVM does not know. */

@@ -21,6 +21,7 @@ import { createLayout, type Layout } from '../../../wasm/layout.ts';
 import { frameDropped, markShared, notNumbered, type TableWindow } from '../../../wasm/tables.ts';
 import { BASE_GPA, FIRST_GUEST_TABLE } from '../../machine/layout.ts';
 import { MAP_SHARED } from '../../abi/mman.ts';
+import { requireAlone } from './template-rules.ts';
 
 /** Mark of ours, beside those of the layout module: the frame must be kept even if it is zero. */
 const MARK_KEEP = 16;
@@ -76,7 +77,7 @@ interface Work {
 export function takeCheckpoint(
   k: Kernel, hot: HotFrames = NOTHING_HOT, below: LayersBelow = NOTHING_BELOW,
 ): Checkpoint {
-  const mm = processOf(k).mm;
+  const { mm } = requireAlone(k);
   if (mm === null) throw new Error('the sandbox has no program');
   saveClocks(k);
   const work = beginWork(k, mm, below.frames);

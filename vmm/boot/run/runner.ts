@@ -142,10 +142,10 @@ export class Runner {
     if (!this.#load(task)) return true;
     this.stale.flush();
     let failed = vcpu.enter();
-    // Interrupted on the way out, inside the stub: the call or exception is not reported yet. Going
-    // on with the registers untouched reports it; its state is nothing that a thread could resume
-    // from.
-    while (failed === EINTR && isInStub(vcpu)) {
+    // Interrupted on the way out, inside the stub or on the way to it: the call or exception is not
+    // reported yet. Going on with the registers untouched reports it; its state is nothing that a
+    // thread could resume from.
+    while (failed === EINTR && (isInStub(vcpu) || vcpu.hasPendingException())) {
       eatSliceSignal();
       failed = vcpu.enter();
     }
