@@ -11,6 +11,7 @@ import {
 } from '../../vmm/kernel/mm/pte.ts';
 import { findEntry } from '../../vmm/kernel/mm/tables.ts';
 import { BASE_FRAME, PAGE_BYTES } from '../../vmm/kernel/ports.ts';
+import type { Task } from '../../vmm/kernel/records/task.ts';
 import { u32 } from '../../vmm/kernel/state/memory.ts';
 import type { TestKernel } from './kernel.ts';
 
@@ -24,13 +25,16 @@ export type Access = 'read' | 'write' | 'fetch';
 
 export class GuestCpu {
   readonly #t: TestKernel;
+  readonly #task: Task;
   readonly #cached: Map<number, Translation> = new Map();
   #seen: number = 0;
   /** Page faults that reached the kernel. */
   faults: number = 0;
 
-  constructor(t: TestKernel) {
+  /** @param task the thread it executes; what it caches concerns that one's process alone */
+  constructor(t: TestKernel, task: Task = t.task) {
     this.#t = t;
+    this.#task = task;
   }
 
   /** Forgets everything (a new VM). */
@@ -62,13 +66,12 @@ export class GuestCpu {
     this.#dropStale();
     const cached = this.#cached.get(Math.floor(gva / PAGE_BYTES));
     if (cached?.writable === true || this.#mayWrite(gva)) return null;
-    const result = handlePageFault(this.#t.k, gva, this.#errorCode(gva, 'write'));
+    const result = this.#fault(gva, 'write');
     return result.kind === 'ok' ? null : result;
   }
 
   #mayWrite(gva: number): boolean {
-    const { k, process } = this.#t;
-    const at = findEntry(k.tables, process.mm?.rootTable ?? 0, gva);
+    const at = this.#entry(gva);
     const wanted = PTE_P | PTE_US | PTE_RW;
     return at !== 0 && ((u32[at] as number) & wanted) === wanted;
   }
@@ -99,7 +102,7 @@ export class GuestCpu {
         return walked.frame;
       }
       this.faults++;
-      const result = handlePageFault(this.#t.k, gva, this.#errorCode(gva, access));
+      const result = this.#fault(gva, access);
       if (result.kind !== 'ok') return result;
       this.#dropStale();
     }
@@ -119,8 +122,8 @@ export class GuestCpu {
 
   /** Walks the tables; sets A and D; null when the entry does not allow the access. */
   #walk(gva: number, access: Access): Translation | null {
-    const { k, process } = this.#t;
-    const at = findEntry(k.tables, process.mm?.rootTable ?? 0, gva);
+    const { k } = this.#t;
+    const at = this.#entry(gva);
     if (at === 0) return null;
     const low = u32[at] as number;
     if ((low & PTE_P) === 0 || (low & PTE_US) === 0) return null;
@@ -134,9 +137,18 @@ export class GuestCpu {
     return made;
   }
 
+  #entry(gva: number): number {
+    return findEntry(this.#t.k.tables, this.#task.process.mm?.rootTable ?? 0, gva);
+  }
+
+  #fault(gva: number, access: Access): FaultResult {
+    const { k } = this.#t;
+    k.current = this.#task;
+    return handlePageFault(k, gva, this.#errorCode(gva, access));
+  }
+
   #errorCode(gva: number, access: Access): number {
-    const { k, process } = this.#t;
-    const at = findEntry(k.tables, process.mm?.rootTable ?? 0, gva);
+    const at = this.#entry(gva);
     const isPresent = at !== 0 && ((u32[at] as number) & PTE_P) !== 0;
     return 4 | (isPresent ? 1 : 0) | (access === 'write' ? 2 : 0) | (access === 'fetch' ? 16 : 0);
   }

@@ -168,8 +168,8 @@ export class Machine {
   }
 
   /**
-   * Makes KVM forget all that it has derived from page tables: it drops that when a slot goes (about
-   * 1 ms). Order: the vCPU is not in the guest.
+   * Makes KVM forget all that it has derived from page tables: it drops that when a slot goes
+   * (about 1 ms). Order: the vCPU is not in the guest.
    */
   forgetTables(): void {
     this.#setTableSlot(0);

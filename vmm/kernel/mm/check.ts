@@ -26,29 +26,51 @@ function must(condition: boolean, what: string): void {
 
 const hex = (gva: number): string => `0x${gva.toString(16)}`;
 
+/** How many names each bank frame has. */
+type Names = Map<FrameId, number>;
+
 /**
- * Checks an address space.
+ * Checks an address space, the only one.
  * @param others inodes that own frames without being mapped
  * @throws MmCorruptError at the first thing that is wrong
  */
 export function checkMm(k: Kernel, mm: Mm, others: readonly Inode[] = []): void {
+  checkSpaces(k, [mm], others);
+}
+
+/** The same for all address spaces of a sandbox: forks share frames. */
+export function checkSpaces(k: Kernel, mms: readonly Mm[], others: readonly Inode[] = []): void {
   const inodes = new Set<Inode>(others);
-  checkVmas(mm, inodes);
-  checkFull(mm);
-  const owned = new Set<FrameId>();
-  for (const inode of inodes) {
-    checkList(mm, inode);
-    checkCache(k, inode, owned);
+  for (const mm of mms) {
+    checkVmas(mm, inodes);
+    checkFull(mm);
   }
+  const names: Names = new Map();
+  for (const inode of inodes) {
+    checkList(mms, inode);
+    checkCache(k, inode, names);
+  }
+  const writable = new Set<FrameId>();
+  for (const mm of mms) checkEntries(k, mm, names, writable);
+  for (const [frame, count] of names) {
+    must(k.frames.namesOf(frame) === count, `frame ${frame}: ${count} names, counted otherwise`);
+  }
+  for (const frame of writable) {
+    must(names.get(frame) === 1, `frame ${frame} has several names, and one may write to it`);
+  }
+  must(k.frames.used === names.size, `${k.frames.used} frames in use, ${names.size} have a name`);
+}
+
+function checkEntries(k: Kernel, mm: Mm, names: Names, writable: Set<FrameId>): void {
   let present = 0;
   visitPresent(k.tables, mm.rootTable, 0, USER_END + PAGE_BYTES, (at, gva) => {
     present++;
     const vma = findVma(mm, gva);
     if (vma === null) throw new MmCorruptError(`${hex(gva)} is present outside every mapping`);
-    checkPage(k, vma, at, gva, owned);
+    checkPage(k, vma, at, gva, names);
+    if (((u32[at] as number) & (PTE_RW | PTE_SHARED)) === PTE_RW) writable.add(frameAt(k, at));
   });
   must(present === mm.residentPages, `${mm.residentPages} pages counted, ${present} present`);
-  must(k.frames.used === owned.size, `${k.frames.used} frames in use, ${owned.size} have a name`);
 }
 
 /** What the search for free space passes over has no room. */
@@ -89,7 +111,7 @@ function checkVmas(mm: Mm, inodes: Set<Inode>): void {
 }
 
 /** The inode's list holds exactly its mappings. */
-function checkList(mm: Mm, inode: Inode): void {
+function checkList(mms: readonly Mm[], inode: Inode): void {
   const listed = new Set<Vma>();
   let previous: Vma | null = null;
   for (let vma = inode.firstVma; vma !== null; vma = vma.nextOfInode) {
@@ -99,23 +121,26 @@ function checkList(mm: Mm, inode: Inode): void {
     previous = vma;
   }
   must(inode.refs >= listed.size, `inode ${inode.serial} has more mappings than references`);
-  for (let index = 0; index < mm.vmas.length; index++) {
-    const vma = vmaAt(mm, index);
-    if (vma.inode === inode) must(listed.has(vma), `${hex(vma.start)} is not in its inode's list`);
+  for (const mm of mms) {
+    for (let index = 0; index < mm.vmas.length; index++) {
+      const vma = vmaAt(mm, index);
+      if (vma.inode !== inode) continue;
+      must(listed.has(vma), `${hex(vma.start)} is not in its inode's list`);
+    }
   }
 }
 
-function own(k: Kernel, frame: FrameId, owned: Set<FrameId>, who: string): void {
+function own(k: Kernel, frame: FrameId, names: Names, who: string): void {
   if (frame >= BASE_FRAME) {
     must(frame - BASE_FRAME < k.ports.frames.baseFrames, `${who}: no base frame ${frame}`);
     return;
   }
-  must(k.frames.isTaken(frame), `${who} names the free frame ${frame}`);
-  must(!owned.has(frame), `${who}: frame ${frame} has two owners`);
-  owned.add(frame);
+  const count = (names.get(frame) ?? 0) + 1;
+  must(k.frames.namesOf(frame) >= count, `${who} names frame ${frame}, which is free or another's`);
+  names.set(frame, count);
 }
 
-function checkCache(k: Kernel, inode: Inode, owned: Set<FrameId>): void {
+function checkCache(k: Kernel, inode: Inode, names: Names): void {
   const { pages } = inode;
   for (let chunk = 0; pages !== null && chunk < pages.capacity; chunk++) {
     if (pages.get(chunk) === null) continue;
@@ -125,13 +150,13 @@ function checkCache(k: Kernel, inode: Inode, owned: Set<FrameId>): void {
       if (frame === 0) continue;
       const who = `page ${index} of inode ${inode.serial}`;
       must(index * PAGE_BYTES < inode.bytes, `${who} is beyond the end`);
-      own(k, frame, owned, who);
+      own(k, frame, names, who);
     }
   }
   must(inode.lowerBytes <= inode.bytes, `inode ${inode.serial} shows lower bytes beyond its end`);
 }
 
-function checkPage(k: Kernel, vma: Vma, at: number, gva: number, owned: Set<FrameId>): void {
+function checkPage(k: Kernel, vma: Vma, at: number, gva: number, names: Names): void {
   const low = u32[at] as number;
   const frame = frameAt(k, at);
   const name = `page ${hex(gva)}`;
@@ -147,7 +172,7 @@ function checkPage(k: Kernel, vma: Vma, at: number, gva: number, owned: Set<Fram
     must(isShared || !isCached, `${name}: a private mapping may write to the page cache`);
   }
   must(!isShared || isCached, `${name} is shared and not in a page cache`);
-  if (!isCached) return own(k, frame, owned, name);
+  if (!isCached) return own(k, frame, names, name);
   const { inode } = vma;
   must(inode !== null, `${name} is cached, but of no file`);
   const index = pageIndexOf(vma, gva);

@@ -130,9 +130,9 @@ export class FrameAllocator {
     return this.#frames.bank.subarray(first * PAGE_BYTES, (first + count) * PAGE_BYTES);
   }
 
-  /** Whether a bank frame is in use (for checks). */
-  isTaken(id: FrameId): boolean {
-    return (this.#names[id] ?? 0) > 0;
+  /** How many names a bank frame has (for checks). */
+  namesOf(id: FrameId): number {
+    return this.#names[id] ?? 0;
   }
 
   #bump(count: number): FrameId {

@@ -232,7 +232,8 @@ function makeWritable(k: Kernel, vma: Vma, at: number, gva: number, byGuest: boo
   }
   const made = copyFrame(k, frame);
   if (made < 0) return failureOf(made);
-  if (byGuest) awaitRewalk(k, at);
+  // Until the guest repeats its write it may read the old frame, which is no longer its alone.
+  if (byGuest && !k.frames.isShared(frame)) awaitRewalk(k, at);
   else reportStale(k, at, gva);
   replacePage(k, vma, at, made, true, false);
   if (!isCached) k.frames.release(frame);

@@ -29,7 +29,8 @@ const FIRST_TASKS = 16;
 export const CONTAINER_CAPABILITIES: bigint = 0xa804_25fbn;
 
 /**
- * Makes the sandbox's first process, without threads or an address space, and registers it in the root.
+ * Makes the sandbox's first process, without threads or an address space, and registers it in the
+ * root.
  * Preconditions: the root is mounted (k.root.rootDentry).
  */
 export function makeProcess(k: Kernel): Process {

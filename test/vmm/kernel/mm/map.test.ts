@@ -12,7 +12,7 @@ import { RLIMIT_AS, RLIMIT_DATA } from '../../../../vmm/abi/resource.ts';
 import { destroyMm, makeMm, setBrk } from '../../../../vmm/kernel/mm/address-space.ts';
 import { checkMm } from '../../../../vmm/kernel/mm/check.ts';
 import { mapRegion, protectRegion, unmapRegion } from '../../../../vmm/kernel/mm/map.ts';
-import { copyOut, USER_END } from '../../../../vmm/kernel/mm/user-memory.ts';
+import { copyIn, copyOut, USER_END } from '../../../../vmm/kernel/mm/user-memory.ts';
 import { findVma, vmaAt } from '../../../../vmm/kernel/mm/vma.ts';
 import { Process } from '../../../../vmm/kernel/records/task.ts';
 import { VMA_HEAP } from '../../../../vmm/kernel/records/mm.ts';
@@ -264,24 +264,29 @@ test('setBrk() moves the end of the heap and refuses as Linux does', () => {
   t.close();
 });
 
-test('destroyMm() frees everything, and the next address space takes its page tables over', () => {
+test('destroyMm() frees everything, page tables when everything cached is forgotten', () => {
   const t = makeTestKernel();
   const at = anon(t, 0, 8);
   copyOut(t.k, at, new Uint8Array(8 * PAGE).fill(1));
-  const root = t.mm.rootTable;
-  const tables = t.k.tables.end;
-  t.process.mm = null;
-  destroyMm(t.k, t.mm);
-  assert.is(t.k.frames.used, 0);
-  const next = makeMm(t.k);
-  assert.is(next.rootTable, root);
-  assert.is(next.vmas.length, 0);
-  t.process.mm = next;
-  assert.is(anon(t, at, 8, 3, MAP_FIXED), at);
-  const byte = new Uint8Array([1]);
-  assert.is(copyOut(t.k, at, byte), 1);
-  assert.is(t.k.tables.end, tables, 'no new tables');
-  checkMm(t.k, next);
+  let mm = t.mm;
+  for (let round = 0; round < 300; round++) {
+    t.process.mm = null;
+    destroyMm(t.k, mm);
+    assert.is(t.k.frames.used, 0);
+    const forgotten = t.forgotten();
+    mm = makeMm(t.k);
+    assert.is(mm.vmas.length, 0);
+    t.process.mm = mm;
+    assert.is(anon(t, at, 8, 3, MAP_FIXED), at);
+    const byte = new Uint8Array(1);
+    assert.is(copyIn(t.k, at, byte), 1);
+    assert.is(byte[0], 0, 'a table that is used again is empty');
+    assert.is(copyOut(t.k, at, Uint8Array.of(1)), 1);
+    checkMm(t.k, mm);
+    assert.ok(t.forgotten() - forgotten <= 1);
+  }
+  assert.ok(t.forgotten() > 0 && t.forgotten() < 10, `forgotten ${t.forgotten()} times`);
+  assert.ok(t.k.tables.end < 512, 'the window is not used up');
   t.close();
 });
 
