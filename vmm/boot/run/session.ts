@@ -2,7 +2,8 @@
 import { processOf } from '../../kernel/kernel.ts';
 import { exitProcess } from '../../kernel/task/exit.ts';
 import { makeInfo, sendSignal } from '../../kernel/signal/pending.ts';
-import { SIGKILL } from '../../abi/signal.ts';
+import { groupOf } from '../../kernel/task/family.ts';
+import { SIGINT, SIGKILL, SIGQUIT, SIGTSTP } from '../../abi/signal.ts';
 import { signalName } from '../../abi/signal-names.ts';
 import { CatavmmError } from '../../errors.ts';
 import { monotonicNs } from '../../host/clock.ts';
@@ -17,6 +18,8 @@ import type { Phases } from './phases.ts';
 export const EXIT_TIMEOUT = 124;
 export const EXIT_FAILED = 125;
 const SIGNAL_BASE = 128;
+/** Sent by Ctrl-C, Ctrl-\\ and Ctrl-Z. */
+const TERMINAL_SIGNALS: readonly number[] = [SIGINT, SIGQUIT, SIGTSTP];
 /** SI_USER: sent by kill(2). */
 const SI_USER = 0;
 
@@ -53,11 +56,18 @@ export class Session {
     this.status = this.#live();
   }
 
-  /** Sends a signal to the guest's process. No effect once it has ended. */
+  /**
+   * Sends a signal to the guest's first process; one that a terminal's keys send goes to the process
+   * group in the foreground, as there. No effect once it has ended.
+   */
   kill(signal: number): void {
     if (this.#ended) return;
+    const { k } = this.instance;
+    const first = processOf(k);
     try {
-      sendSignal(this.instance.k, processOf(this.instance.k), makeInfo(signal, SI_USER));
+      const group = k.root.console?.foreground || first.pgid;
+      const targets = TERMINAL_SIGNALS.includes(signal) ? groupOf(k, group) : [first];
+      for (const target of targets) sendSignal(k, target, makeInfo(signal, SI_USER));
     } catch (error) {
       this.#broken = { error };
     }

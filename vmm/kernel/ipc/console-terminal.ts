@@ -1,6 +1,6 @@
 // Terminal ioctls of the console, ioctl_tty(2). The settings are kept and given back; the line
 // discipline is the host terminal's.
-import { EFAULT, EINVAL, ENOTTY, EPERM } from '../../abi/errno.ts';
+import { EFAULT, EINVAL, ENOTTY, EPERM, ESRCH } from '../../abi/errno.ts';
 import {
   B38400, CREAD, CS8, ECHO, ECHOCTL, ECHOE, ECHOK, ECHOKE, FIONREAD, HUPCL, ICANON, ICRNL, IEXTEN,
   ISIG, IXON, ONLCR, OPOST, TCFLSH, TCGETS, TCGETS2, TCSBRK, TCSBRKP, TCSETS, TCSETS2, TCSETSF,
@@ -15,6 +15,7 @@ import { copyIn, copyOut, readStruct, readU32, writeU32 } from '../mm/user-memor
 import type { Console } from '../records/ipc.ts';
 import type { Task } from '../records/task.ts';
 import { makeInfo, sendSignal } from '../signal/pending.ts';
+import { groupOf, isGroupOfSession } from '../task/family.ts';
 
 /** Linux: INIT_C_CC. */
 const CONTROL_CHARACTERS: readonly (readonly [index: number, byte: number])[] = [
@@ -130,7 +131,8 @@ function setForeground(k: Kernel, task: Task, console: Console, gva: number): nu
   const group = readU32(k, gva);
   if (group < 0) return -EFAULT;
   if ((group | 0) <= 0) return -EINVAL;
-  if (group !== task.process.pgid) return -EPERM;
+  if (groupOf(k, group).length === 0) return -ESRCH;
+  if (!isGroupOfSession(k, group, task.process.sid)) return -EPERM;
   console.foreground = group;
   return 0;
 }

@@ -112,8 +112,10 @@ export class Strace {
   }
 
   #line(task: Task, text: string): void {
-    const isThreaded = task.process.tasks.length > 1 || task.tid !== task.process.pid;
-    this.#write(isThreaded ? `[pid ${String(task.tid).padStart(5)}] ${text}` : text);
+    const { process } = task;
+    const isAlone = process.tasks.length === 1 && task.tid === process.pid &&
+      process.parent === null && process.children === null;
+    this.#write(!isAlone ? `[pid ${String(task.tid).padStart(5)}] ${text}` : text);
   }
 }
 
