@@ -57,8 +57,8 @@ export class Session {
   }
 
   /**
-   * Sends a signal to the guest's first process; one that a terminal's keys send goes to the process
-   * group in the foreground, as there. No effect once it has ended.
+   * Sends a signal to the guest's first process; one that a terminal's keys send goes to the
+   * process group in the foreground, as there. No effect once it has ended.
    */
   kill(signal: number): void {
     if (this.#ended) return;
