@@ -1,25 +1,12 @@
 // Programs as distributions ship them: busybox applets and coreutils on generated inputs.
 
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants } from 'node:fs';
 import { kvmMissing, needs, seededRandom, suite } from '../harness.ts';
 import { compareWithHost } from './oracle.ts';
 import type { Files } from './oracle.ts';
+import { findProgram } from './programs.ts';
 
 const test = suite('test/oracle/programs');
-
-/** Where a program is, or undefined. */
-function findProgram(name: string): string | undefined {
-  for (const folder of ['/usr/bin', '/bin', '/usr/sbin', '/sbin']) {
-    try {
-      accessSync(`${folder}/${name}`, constants.X_OK);
-      return `${folder}/${name}`;
-    } catch {
-      continue;
-    }
-  }
-  return undefined;
-}
 
 function makeFiles(): Files {
   const random = seededRandom();

@@ -7,6 +7,8 @@ import type { Kernel } from '../../kernel.ts';
 import type { Process } from '../../records/task.ts';
 import { type Dentry, type File, FS_PROC, FS_SYS, type Inode } from '../../records/vfs.ts';
 import { makeInode } from '../inode.ts';
+import { GEN } from './ids.ts';
+import { descriptorOf, procProcess } from './target-process.ts';
 
 /** A child of a generated directory. */
 export interface GeneratedRef {
@@ -67,6 +69,13 @@ export function isGenerated(inode: Inode): boolean {
   return inode.fs === FS_PROC || inode.fs === FS_SYS;
 }
 
+/** The process that a file of /proc is about; null for the others. */
+function ownerOf(k: Kernel, { generator, argument }: GeneratedRef): Process | null {
+  if (argument <= 0) return null;
+  const isDescriptor = generator === GEN.fdLink || generator === GEN.fdinfo;
+  return procProcess(k, isDescriptor ? descriptorOf(argument).pid : argument);
+}
+
 /** Makes the inode of a generated file. */
 export function makeGeneratedInode(k: Kernel, fs: number, ref: GeneratedRef): Inode {
   const generator = generators[ref.generator];
@@ -75,8 +84,8 @@ export function makeGeneratedInode(k: Kernel, fs: number, ref: GeneratedRef): In
   inode.generator = ref.generator;
   inode.generatorArgument = ref.argument;
   inode.bytes = generator.bytes ?? 0;
-  const process = k.root.process;
-  if (fs === FS_PROC && ref.argument > 0 && process !== null) {
+  const process = fs === FS_PROC ? ownerOf(k, ref) : null;
+  if (process !== null) {
     inode.uid = process.uid;
     inode.gid = process.gid;
   }

@@ -36,10 +36,10 @@ export function mountId(inode: Inode, dentry: Dentry | null): number {
   return volume < 0 ? 20 + inode.fs : VOLUME_ID_BASE + volume;
 }
 
-function mountLines(k: Kernel): MountLine[] {
+function mountLines(k: Kernel, pid: number): MountLine[] {
   const lines: MountLine[] = [];
   const top = k.root.rootDentry;
-  const process = procProcess(k);
+  const process = procProcess(k, pid);
   if (top === null || process === null) return lines;
   addMount(lines, top, '/');
   for (const root of listMounts(k)) {
@@ -59,7 +59,7 @@ function addMount(lines: MountLine[], root: Dentry, path: string): void {
 
 defineGenerator(GEN.mounts, {
   mode: 0o100444,
-  text: (k) => mountLines(k).map(({ path, type, options, superOptions }) => {
+  text: (k, pid) => mountLines(k, pid).map(({ path, type, options, superOptions }) => {
     const extra = superOptions.split(',').slice(1).map((one) => `,${one}`).join('');
     return `${type} ${path} ${type} ${options}${extra} 0 0\n`;
   }).join(''),
@@ -67,7 +67,7 @@ defineGenerator(GEN.mounts, {
 
 defineGenerator(GEN.mountinfo, {
   mode: 0o100444,
-  text: (k) => mountLines(k).map(({ root, path, type, options, superOptions }) => {
+  text: (k, pid) => mountLines(k, pid).map(({ root, path, type, options, superOptions }) => {
     const { inode } = root;
     if (inode === null) return '';
     const device = deviceNumber(inode);

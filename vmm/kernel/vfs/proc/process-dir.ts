@@ -12,7 +12,9 @@ import {
 } from './generated.ts';
 import { GEN } from './ids.ts';
 import { mountId } from './mounts.ts';
-import { procProcess, procTask } from './target-process.ts';
+import {
+  descriptorArgument, descriptorOf, procProcess, procTask, readingProcess,
+} from './target-process.ts';
 
 const COMMON: Readonly<Record<string, number>> = {
   auxv: GEN.auxv,
@@ -46,7 +48,7 @@ const COMMON: Readonly<Record<string, number>> = {
 };
 
 function hasProcess(k: Kernel, pid: number): boolean {
-  return procProcess(k)?.pid === pid || procTask(k, pid) !== null;
+  return procTask(k, pid) !== null;
 }
 
 defineGenerator(GEN.pidDir, {
@@ -62,13 +64,14 @@ export function parseNumber(name: string): number {
 
 defineGenerator(GEN.taskDir, {
   mode: 0o40555,
-  child: (k, _argument, name) => {
+  child: (k, pid, name) => {
     const tid = parseNumber(name);
-    return procTask(k, tid)?.tid === tid ? { generator: GEN.tidDir, argument: tid } : null;
+    const isThread = procTask(k, tid)?.tid === tid && procProcess(k, tid) === procProcess(k, pid);
+    return isThread ? { generator: GEN.tidDir, argument: tid } : null;
   },
-  list: (k) => {
+  list: (k, pid) => {
     const listed: GeneratedEntry[] = [];
-    const tasks = procProcess(k)?.tasks;
+    const tasks = procProcess(k, pid)?.tasks;
     for (let index = 0; tasks !== undefined && index < tasks.length; index++) {
       const tid = tasks.get(index)?.tid;
       if (tid === undefined) continue;
@@ -78,21 +81,26 @@ defineGenerator(GEN.taskDir, {
   },
 });
 
-function fileAt(k: Kernel, fd: number): File | null {
-  return procProcess(k)?.fds.slots.get(fd) ?? null;
+/** @param argument see descriptorArgument() */
+function fileAt(k: Kernel, argument: number): File | null {
+  const { pid, fd } = descriptorOf(argument);
+  return procProcess(k, pid)?.fds.slots.get(fd) ?? null;
 }
 
 /** /proc/<pid>/fd and fdinfo: one child for each descriptor. */
 function descriptorDirectory(mode: number, generator: number): Generator {
-  const child = (k: Kernel, _argument: number, name: string): GeneratedRef | null => {
+  const child = (k: Kernel, pid: number, name: string): GeneratedRef | null => {
     const fd = parseNumber(name);
-    return fd >= 0 && fileAt(k, fd) !== null ? { generator, argument: fd } : null;
+    if (fd < 0 || fd >= k.limits.descriptors) return null;
+    const argument = descriptorArgument(pid, fd);
+    return fileAt(k, argument) === null ? null : { generator, argument };
   };
-  const list = (k: Kernel): GeneratedEntry[] => {
+  const list = (k: Kernel, pid: number): GeneratedEntry[] => {
     const listed: GeneratedEntry[] = [];
-    const slots = procProcess(k)?.fds.slots;
+    const slots = procProcess(k, pid)?.fds.slots;
     for (let fd = 0; slots !== undefined && fd < slots.length; fd++) {
-      if (slots.get(fd) !== null) listed.push({ name: String(fd), generator, argument: fd });
+      if (slots.get(fd) === null) continue;
+      listed.push({ name: String(fd), generator, argument: descriptorArgument(pid, fd) });
     }
     return listed;
   };
@@ -102,28 +110,28 @@ function descriptorDirectory(mode: number, generator: number): Generator {
 defineGenerator(GEN.fdDir, descriptorDirectory(0o40500, GEN.fdLink));
 defineGenerator(GEN.fdinfoDir, descriptorDirectory(0o40555, GEN.fdinfo));
 
-function hasDescriptor(k: Kernel, fd: number): boolean {
-  return fileAt(k, fd) !== null;
+function hasDescriptor(k: Kernel, argument: number): boolean {
+  return fileAt(k, argument) !== null;
 }
 
 defineGenerator(GEN.fdLink, {
   mode: 0o120700,
   bytes: 64,
   exists: hasDescriptor,
-  link: (k, fd) => {
-    const process = procProcess(k);
-    const file = fileAt(k, fd);
+  link: (k, argument) => {
+    const process = readingProcess(k);
+    const file = fileAt(k, argument);
     return process === null || file === null ? -ENOENT : fileName(k, process, file);
   },
-  target: (k, fd) => {
-    const file = fileAt(k, fd);
+  target: (k, argument) => {
+    const file = fileAt(k, argument);
     return file === null ? -ENOENT : { dentry: file.dentry, file };
   },
 });
 
 /** Permissions of /proc/<pid>/fd/N: what the descriptor may do. */
-export function descriptorMode(k: Kernel, fd: number): number {
-  const file = fileAt(k, fd);
+export function descriptorMode(k: Kernel, argument: number): number {
+  const file = fileAt(k, argument);
   if (file === null) return 0o120000;
   const access = file.flags & O_ACCMODE;
   return 0o120100 | (access !== O_WRONLY ? 0o400 : 0) | (access !== O_RDONLY ? 0o200 : 0);
@@ -132,9 +140,10 @@ export function descriptorMode(k: Kernel, fd: number): number {
 defineGenerator(GEN.fdinfo, {
   mode: 0o100444,
   exists: hasDescriptor,
-  text: (k, fd) => {
-    const file = fileAt(k, fd);
-    const fds = procProcess(k)?.fds;
+  text: (k, argument) => {
+    const file = fileAt(k, argument);
+    const { pid, fd } = descriptorOf(argument);
+    const fds = procProcess(k, pid)?.fds;
     if (file === null || fds === undefined) return -ENOENT;
     const flags = file.flags | (isCloseOnExec(fds, fd) ? O_CLOEXEC : 0);
     const position = Math.max(file.position, 0);
@@ -145,33 +154,37 @@ defineGenerator(GEN.fdinfo, {
 });
 
 /** A link to a place in the tree: exe, cwd, root. */
-function placeLink(find: (k: Kernel) => Dentry | null): Generator {
+function placeLink(which: 'exe' | 'cwd' | 'root'): Generator {
+  const find = (k: Kernel, pid: number): Dentry | null => {
+    const process = procProcess(k, pid);
+    return process === null || process.exited ? null : process[which];
+  };
   return {
     mode: 0o120777,
-    link: (k) => {
-      const process = procProcess(k);
-      const dentry = find(k);
+    link: (k, pid) => {
+      const process = readingProcess(k);
+      const dentry = find(k, pid);
       return process === null || dentry === null ? -ENOENT : displayPath(process, dentry);
     },
-    target: (k): MagicTarget | number => {
-      const dentry = find(k);
+    target: (k, pid): MagicTarget | number => {
+      const dentry = find(k, pid);
       return dentry === null ? -ENOENT : { dentry, file: null };
     },
   };
 }
 
-defineGenerator(GEN.exe, placeLink((k) => procProcess(k)?.exe ?? null));
-defineGenerator(GEN.cwd, placeLink((k) => procProcess(k)?.cwd ?? null));
-defineGenerator(GEN.root, placeLink((k) => procProcess(k)?.root ?? null));
+defineGenerator(GEN.exe, placeLink('exe'));
+defineGenerator(GEN.cwd, placeLink('cwd'));
+defineGenerator(GEN.root, placeLink('root'));
 
 defineGenerator(GEN.self, {
   mode: 0o120777,
-  link: (k) => String(procProcess(k)?.pid ?? -EACCES),
+  link: (k) => String(readingProcess(k)?.pid ?? -EACCES),
 });
 defineGenerator(GEN.threadSelf, {
   mode: 0o120777,
   link: (k) => {
-    const pid = procProcess(k)?.pid ?? 0;
+    const pid = readingProcess(k)?.pid ?? 0;
     return `${pid}/task/${k.current?.tid ?? pid}`;
   },
 });

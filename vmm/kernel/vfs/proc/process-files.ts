@@ -1,5 +1,7 @@
 // The smaller files of /proc/<pid>: comm, cmdline, environ, limits, cgroup, and constants.
 import { EINVAL } from '../../../abi/errno.ts';
+import type { Kernel } from '../../kernel.ts';
+import type { Process } from '../../records/task.ts';
 import { hardLimit, softLimit } from '../../task/limits.ts';
 import { defineGenerator } from './generated.ts';
 import { GEN } from './ids.ts';
@@ -24,13 +26,19 @@ defineGenerator(GEN.comm, {
   },
 });
 
+/** A process that still has its memory; a zombie's strings are gone. */
+function ofLiving(k: Kernel, pid: number): Process | null {
+  const process = procProcess(k, pid);
+  return process?.mm == null ? null : process;
+}
+
 defineGenerator(GEN.cmdline, {
   mode: 0o100444,
-  text: (k) => procProcess(k)?.cmdline?.data.slice() ?? NO_BYTES,
+  text: (k, pid) => ofLiving(k, pid)?.cmdline?.data.slice() ?? NO_BYTES,
 });
 defineGenerator(GEN.environ, {
   mode: 0o100400,
-  text: (k) => procProcess(k)?.environ?.data.slice() ?? NO_BYTES,
+  text: (k, pid) => ofLiving(k, pid)?.environ?.data.slice() ?? NO_BYTES,
 });
 defineGenerator(GEN.auxv, { mode: 0o100400, text: () => NO_BYTES });
 
@@ -65,8 +73,8 @@ function limitLine(name: string, soft: string, hard: string, unit: string): stri
 
 defineGenerator(GEN.limits, {
   mode: 0o100444,
-  text: (k) => {
-    const process = procProcess(k);
+  text: (k, pid) => {
+    const process = procProcess(k, pid);
     if (process === null) return '';
     const lines = LIMITS.map(([name, resource, unit]) => {
       const soft = limitText(softLimit(process, resource));
@@ -98,6 +106,6 @@ constant(GEN.io, 0o100400, [
 
 defineGenerator(GEN.personality, {
   mode: 0o100400,
-  text: (k) => `${(procProcess(k)?.personality ?? 0).toString(16).padStart(8, '0')}\n`,
+  text: (k, pid) => `${(procProcess(k, pid)?.personality ?? 0).toString(16).padStart(8, '0')}\n`,
 });
 

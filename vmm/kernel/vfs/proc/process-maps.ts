@@ -7,7 +7,7 @@ import { deviceNumber, inodeNumber, majorOf, minorOf } from '../inode-number.ts'
 import { displayPath } from '../path-name.ts';
 import { defineGenerator } from './generated.ts';
 import { GEN } from './ids.ts';
-import { procProcess } from './target-process.ts';
+import { procProcess, readingProcess } from './target-process.ts';
 
 /** Column at which names begin (Linux: show_map_vma pads to 25 + 6 * 8 - 1, then a blank). */
 const NAME_COLUMN = 73;
@@ -16,8 +16,8 @@ function hex(value: number, digits: number): string {
   return value.toString(16).padStart(digits, '0');
 }
 
-function visitVmas(k: Kernel, visit: (vma: Vma) => void): Mm | null {
-  const mm = procProcess(k)?.mm ?? null;
+function visitVmas(k: Kernel, pid: number, visit: (vma: Vma) => void): Mm | null {
+  const mm = procProcess(k, pid)?.mm ?? null;
   for (let index = 0; mm !== null && index < mm.vmas.length; index++) {
     const vma = mm.vmas.get(index);
     if (vma !== null) visit(vma);
@@ -41,7 +41,7 @@ const ROLE_NAMES: Readonly<Record<number, string>> = {
 };
 
 function nameOf(k: Kernel, vma: Vma): string {
-  const process = procProcess(k);
+  const process = readingProcess(k);
   if (vma.dentry !== null && process !== null) return escapePath(displayPath(process, vma.dentry));
   if (vma.inode !== null) return '/dev/zero (deleted)';
   return ROLE_NAMES[vma.role] ?? '';
@@ -62,9 +62,9 @@ function mapsLine(k: Kernel, vma: Vma): string {
 
 defineGenerator(GEN.maps, {
   mode: 0o100444,
-  text: (k) => {
+  text: (k, pid) => {
     const lines: string[] = [];
-    visitVmas(k, (vma) => lines.push(mapsLine(k, vma)));
+    visitVmas(k, pid, (vma) => lines.push(mapsLine(k, vma)));
     return lines.join('');
   },
 });
@@ -117,23 +117,23 @@ function smapsOf(k: Kernel, mm: Mm, vma: Vma): string {
 
 defineGenerator(GEN.smaps, {
   mode: 0o100444,
-  text: (k) => {
-    const mm = procProcess(k)?.mm ?? null;
+  text: (k, pid) => {
+    const mm = procProcess(k, pid)?.mm ?? null;
     const parts: string[] = [];
-    if (mm !== null) visitVmas(k, (vma) => parts.push(smapsOf(k, mm, vma)));
+    if (mm !== null) visitVmas(k, pid, (vma) => parts.push(smapsOf(k, mm, vma)));
     return parts.join('');
   },
 });
 
 defineGenerator(GEN.smapsRollup, {
   mode: 0o100444,
-  text: (k) => {
-    const mm = procProcess(k)?.mm ?? null;
+  text: (k, pid) => {
+    const mm = procProcess(k, pid)?.mm ?? null;
     if (mm === null) return '';
     const total: Usage = { resident: 0, anonymous: 0, clean: 0 };
     let start = 0;
     let end = 0;
-    visitVmas(k, (vma) => {
+    visitVmas(k, pid, (vma) => {
       const usage = usageOf(k, mm, vma);
       total.resident += usage.resident;
       total.anonymous += usage.anonymous;

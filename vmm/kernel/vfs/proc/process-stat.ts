@@ -47,8 +47,8 @@ function ticks(ns: number): number {
 }
 
 function statText(k: Kernel, tid: number, isThread: boolean): string {
-  const process = procProcess(k);
   const task = procTask(k, tid);
+  const process = task?.process ?? null;
   if (process === null || task === null) return '';
   const { mm } = process;
   const { ignored, caught } = handlerMasks(process);
@@ -56,7 +56,7 @@ function statText(k: Kernel, tid: number, isThread: boolean): string {
   const low32 = (mask: bigint): bigint => mask & 0x7fff_ffffn;
   const fields: (number | bigint | string)[] = [
     tid, `(${textOf(task.name)})`, stateOf(process, task), process.ppid, process.pgid, process.sid,
-    0, -1, 4194304, 0, 0, 0, 0, cpu, 0, 0, 0,
+    0, -1, 4194304, 0, 0, 0, 0, cpu, 0, ticks(process.childrenCpuNs), 0,
     20, task.nice, process.tasks.length, 0, ticks(process.startedNs), mm?.mappedBytes ?? 0,
     mm?.residentPages ?? 0, '18446744073709551615', mm?.codeStart ?? 0, mm?.codeEnd ?? 0,
     mm?.stackTop ?? 0, 0, 0, low32(pendingMask(task.pending)), low32(task.mask), low32(ignored),
@@ -69,7 +69,7 @@ function statText(k: Kernel, tid: number, isThread: boolean): string {
 
 defineGenerator(GEN.stat, {
   mode: 0o100444,
-  text: (k, tid) => statText(k, tid, tid !== procProcess(k)?.pid),
+  text: (k, tid) => statText(k, tid, procTask(k, tid)?.process.pid !== tid),
 });
 
 /** Bytes by use, from the mappings. */
@@ -97,8 +97,8 @@ function sizesOf(mm: Mm): Sizes {
 
 defineGenerator(GEN.statm, {
   mode: 0o100444,
-  text: (k) => {
-    const mm = procProcess(k)?.mm ?? null;
+  text: (k, pid) => {
+    const mm = procProcess(k, pid)?.mm ?? null;
     if (mm === null) return '0 0 0 0 0 0 0\n';
     const { text, data, stack } = sizesOf(mm);
     const pages = (bytes: number): number => Math.ceil(bytes / PAGE_BYTES);
@@ -173,8 +173,8 @@ function signalLines(process: Process, task: Task): string[] {
 defineGenerator(GEN.status, {
   mode: 0o100444,
   text: (k, tid) => {
-    const process = procProcess(k);
     const task = procTask(k, tid);
+    const process = task?.process ?? null;
     if (process === null || task === null) return '';
     const memory = process.mm === null ? [] : memoryLines(process.mm);
     const lines = [

@@ -2,10 +2,11 @@
 import type { Kernel } from '../../kernel.ts';
 import { KERNEL_RELEASE, KERNEL_VERSION } from '../../syscalls/system.ts';
 import { nowNs, realtime } from '../../time/clock.ts';
+import { countThreads } from '../../task/family.ts';
 import { defineGenerator, type GeneratedEntry, staticDirectory } from './generated.ts';
 import { GEN } from './ids.ts';
 import { parseNumber } from './process-dir.ts';
-import { procProcess, procTask } from './target-process.ts';
+import { cpuNsOfAll, procProcesses, procTask } from './target-process.ts';
 
 const TOP: Readonly<Record<string, number>> = {
   cmdline: GEN.systemCmdline,
@@ -34,11 +35,9 @@ defineGenerator(GEN.procRoot, {
     return task === null ? null : { generator: GEN.pidDir, argument: pid };
   },
   list: (k) => {
-    const process = procProcess(k);
-    const pid: GeneratedEntry[] = process === null
-      ? []
-      : [{ name: String(process.pid), generator: GEN.pidDir, argument: process.pid }];
-    return [...top.list?.(k, 0) ?? [], ...pid];
+    const processes = procProcesses(k).map(({ pid }): GeneratedEntry =>
+      ({ name: String(pid), generator: GEN.pidDir, argument: pid }));
+    return [...top.list?.(k, 0) ?? [], ...processes];
   },
 });
 
@@ -91,11 +90,12 @@ function bootTimeSec(k: Kernel): number {
 defineGenerator(GEN.systemStat, {
   mode: 0o100444,
   text: (k) => {
-    const user = Math.floor((procProcess(k)?.cpuNs ?? 0) / 1e7);
+    const user = Math.floor(cpuNsOfAll(k) / 1e7);
     const idle = Math.max(Math.floor(nowNs(k) / 1e7) - user, 0);
     const times = `${user} 0 0 ${idle} 0 0 0 0 0 0`;
     return `cpu  ${times}\ncpu0 ${times}\nintr 0\nctxt 0\nbtime ${bootTimeSec(k)}\n` +
-      'processes 1\nprocs_running 1\nprocs_blocked 0\nsoftirq 0 0 0 0 0 0 0 0 0 0 0\n';
+      `processes ${k.root.nextTid - 1}\n` +
+      'procs_running 1\nprocs_blocked 0\nsoftirq 0 0 0 0 0 0 0 0 0 0 0\n';
   },
 });
 
@@ -103,7 +103,7 @@ defineGenerator(GEN.uptime, {
   mode: 0o100444,
   text: (k) => {
     const up = nowNs(k) / 1e9;
-    const idle = Math.max(up - (procProcess(k)?.cpuNs ?? 0) / 1e9, 0);
+    const idle = Math.max(up - cpuNsOfAll(k) / 1e9, 0);
     return `${up.toFixed(2)} ${idle.toFixed(2)}\n`;
   },
 });
@@ -111,7 +111,7 @@ defineGenerator(GEN.uptime, {
 defineGenerator(GEN.loadavg, {
   mode: 0o100444,
   text: (k) => {
-    const threads = procProcess(k)?.tasks.length ?? 0;
+    const threads = countThreads(k);
     return `0.00 0.00 0.00 1/${threads} ${k.root.nextTid - 1}\n`;
   },
 });
