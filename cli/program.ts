@@ -7,7 +7,7 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import process from 'node:process';
-import type { ProgramOptions, Volume } from '../vmm/options.ts';
+import type { LogFile, ProgramOptions, SandboxOptions, Volume } from '../vmm/options.ts';
 import type { Arguments, Environment } from './args.ts';
 import { UsageError } from './errors.ts';
 import type { Output } from './output.ts';
@@ -71,11 +71,23 @@ export function parseVolume(text: string, cwd: string): Volume {
   return { source: resolve(cwd, source), target, readOnly: mode === 'ro' };
 }
 
+/** `FILE[:DST]`; without DST the guest sees it under the host's path. @throws UsageError */
+export function parseLog(text: string, cwd: string): LogFile {
+  const [, source = text, target] = /^(.+):(\/[^:]*)$/.exec(text) ?? [];
+  if (source === '') throw new UsageError('--log needs a file.');
+  const file = resolve(cwd, source);
+  return { source: file, target: target ?? file };
+}
+
 /** Options that `boot` takes too. Only what was given is there. */
-export function parseLimits(args: Arguments): { memory?: number; timeoutMs?: number } {
+export function parseLimits(
+  args: Arguments,
+): Pick<SandboxOptions, 'memory' | 'timeoutMs' | 'logs'> {
   const memory = args.text('memory');
   const timeout = args.text('timeout');
+  const logs = args.list('log').map((text) => parseLog(text, process.cwd()));
   return {
+    ...(logs.length === 0 ? {} : { logs }),
     ...(memory === undefined ? {} : { memory: parseSize(memory, '--memory') }),
     ...(timeout === undefined ? {} : { timeoutMs: parseDuration(timeout, '--timeout') }),
   };

@@ -66,6 +66,11 @@ const report: FlagSpec = {
   name: 'report', value: 'FILE', complete: 'file', help: 'write times and counts as JSON',
 };
 
+const log: FlagSpec = {
+  name: 'log', value: 'FILE[:DST]', repeat: true, complete: 'file',
+  help: 'let the guest append to FILE, which it sees as the device DST (default: the same path)',
+};
+
 /** What a program gets, in `run` and `build`. */
 const programFlags: readonly FlagSpec[] = [
   rootfs,
@@ -85,6 +90,7 @@ const programFlags: readonly FlagSpec[] = [
     name: 'volume', short: 'v', value: 'SRC:DST[:ro]', repeat: true,
     help: 'show SRC as DST; writes there stay in the sandbox, or fail with :ro',
   },
+  log,
   memory,
   timeout,
   {
@@ -167,6 +173,7 @@ export const commands: readonly CommandSpec[] = [
     flags: [
       { ...rootfs, help: "the guest's root directory (default: the one that the image names)" },
       { ...memory, help: 'most guest memory (default: as when it was built)' },
+      log,
       timeout,
       {
         name: 'mode', value: 'MODE', choices: ['cold', 'warm', 'fork'],

@@ -18,12 +18,20 @@ export interface Volume {
   readOnly: boolean;
 }
 
+/** A file of the host that the guest may append to; it sees a device at `target`. */
+export interface LogFile {
+  source: string;
+  target: string;
+}
+
 /** What every sandbox may be given. */
 export interface SandboxOptions {
   stdin?: StdinSource;
   /** Default 'piped'. With 'inherit' for all three the guest shares this process's descriptors. */
   stdout?: OutputTarget;
   stderr?: OutputTarget;
+  /** Files of the host that the guest may append to: all else that it writes ends with it. */
+  logs?: readonly LogFile[];
   /** Most guest memory: bytes, or a string such as '512Mi'. Default 512 MiB. */
   memory?: number | string;
   /** The guest is killed after this long. */

@@ -140,6 +140,17 @@ export interface EventPort {
   event(kind: string, detail: string): void;
 }
 
+/** Log files of the host, by number; -EROFS for one that was not granted. */
+export interface LogPort {
+  /** Writes to the end, at once; bytes written or -errno. */
+  append(number: number, data: Uint8Array): number;
+  read(number: number, offset: number, target: Uint8Array): number;
+  /** The size of the file. */
+  bytes(number: number): number;
+  /** Closes them: the sandbox has ended. */
+  close(): void;
+}
+
 export interface Ports {
   frames: GuestFrames;
   tables: TableWindow;
@@ -150,6 +161,8 @@ export interface Ports {
   entropy: EntropyPort;
   events: EventPort;
   fpu: FpuPort;
+  /** None unless the sandbox was granted some. */
+  logs?: LogPort;
   /** Text of /proc/cpuinfo for the one CPU that the guest sees; a minimal one unless given. */
   cpuInfo?: string;
 }

@@ -95,6 +95,7 @@ export interface Holdings {
 export function giveBack({ k, roots, zygote, release }: Holdings): void {
   if (k !== null) {
     closeLowerHandles(k);
+    k.ports.logs?.close();
     k.arena.close();
   }
   for (const root of roots) root.dispose();

@@ -10,8 +10,9 @@ import { checkCpu } from '../pool/cpu-check.ts';
 import type { Baseline } from '../restore/baseline.ts';
 import { IoCache, ioCacheOf } from '../restore/io-cache.ts';
 import {
-  giveBack, type Holdings, type Instance, limitsFor, makeInstance, makePorts,
+  closeInstance, giveBack, type Holdings, type Instance, limitsFor, makeInstance, makePorts,
 } from './instance.ts';
+import { grantLogs } from '../files/logs.ts';
 import { missingSource, openLower } from '../files/open-lower.ts';
 import type { Phases } from './phases.ts';
 import { restoreSandbox } from '../restore/restore.ts';
@@ -61,6 +62,7 @@ export function launchProgram(
       cwd: toBytes(options.cwd ?? '/'),
       volumes,
     });
+    grantLogs(k, options.logs);
     phases.mark('load');
     return makeInstance(k, zygote, console, roots);
   } catch (error) {
@@ -94,7 +96,7 @@ export function describeRootfs(
 
 /** What a sandbox of a snapshot may have otherwise than the snapshot says. */
 export interface SnapshotOptions
-  extends Pick<BootOptions, 'memory' | 'rootfs' | 'tenant' | 'onEvent'> {
+  extends Pick<BootOptions, 'memory' | 'rootfs' | 'tenant' | 'logs' | 'onEvent'> {
   /** Leave it where it was saved: it is to be captured, not to run. */
   isCaptured?: boolean;
   /** What takes the place of techniques that are turned off. */
@@ -121,6 +123,22 @@ export function tenantOf(snapshot: Snapshot, options: SnapshotOptions): string {
 
 /** Makes a sandbox of a snapshot; nothing of it has run yet. */
 export function launchSnapshot(
+  snapshot: Snapshot,
+  options: SnapshotOptions,
+  console: WaitableConsole,
+  phases: Phases,
+): Instance {
+  const instance = makeOfSnapshot(snapshot, options, console, phases);
+  try {
+    grantLogs(instance.k, options.logs);
+    return instance;
+  } catch (error) {
+    closeInstance(instance);
+    throw error;
+  }
+}
+
+function makeOfSnapshot(
   snapshot: Snapshot,
   options: SnapshotOptions,
   console: WaitableConsole,

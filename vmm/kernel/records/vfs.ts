@@ -174,6 +174,7 @@ export const FILE_TIMERFD = 10;
 export const FILE_SIGNALFD = 11;
 export const FILE_PATH = 12;
 export const FILE_ENTRY = 13;
+export const FILE_LOG = 14;
 
 /** An open file description (open(2)): shared by dup'ed descriptors. */
 export interface File extends Rec {

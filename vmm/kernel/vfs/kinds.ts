@@ -4,5 +4,6 @@ import './regular-file.ts';
 import './directory-file.ts';
 import './generated-file.ts';
 import './device-file.ts';
+import './log-file.ts';
 import './path-file.ts';
 import './proc/index.ts';

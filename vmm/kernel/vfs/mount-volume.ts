@@ -43,7 +43,8 @@ export function mountVolume(
   return 0;
 }
 
-function findPlace(
+/** Where something is to be mounted: a name that is there, or one that is made in memory. */
+export function findPlace(
   k: Kernel,
   process: Process,
   path: Uint8Array,

@@ -15,7 +15,7 @@ import type { Kernel } from '../kernel.ts';
 import type { Process, Task } from '../records/task.ts';
 import {
   type Dentry, type File, FILE_CONSOLE, FILE_DEVICE, FILE_DIRECTORY, FILE_ENTRY, FILE_GENERATED,
-  FILE_PATH, FILE_PIPE, FILE_REGULAR, type Inode,
+  FILE_LOG, FILE_PATH, FILE_PIPE, FILE_REGULAR, type Inode,
 } from '../records/vfs.ts';
 import { isBusyText, truncateInode } from './attributes.ts';
 import { lookupChild } from './child.ts';
@@ -24,6 +24,7 @@ import {
   isPlainDevice, RDEV_CONSOLE, RDEV_ENTRY, RDEV_GENERATION, RDEV_TTY,
 } from './device-file.ts';
 import { makeFile, setFilePlace } from './file.ts';
+import { isLog } from './log-file.ts';
 import {
   beginWalk, LAST_NAME, lookupAt, LOOKUP_DIRECTORY, LOOKUP_FOLLOW, type Place, placeOf, type Walk,
 } from './lookup.ts';
@@ -178,6 +179,7 @@ function openDevice(k: Kernel, inode: Inode, dentry: Dentry | null, flags: numbe
     file.variant = rdev - RDEV_ENTRY;
     return placed(k, file, inode, dentry);
   }
+  if (isLog(rdev)) return placed(k, makeFile(k, FILE_LOG, flags), inode, dentry);
   const isTerminal = rdev === RDEV_TTY || rdev === RDEV_CONSOLE;
   return isTerminal ? openTerminal(k, inode, dentry, flags) : -ENXIO;
 }
