@@ -3,15 +3,18 @@
 import * as libc from './libc.ts';
 import { takeScratch, type Scratch } from './scratch.ts';
 import { EAGAIN, EBADF, EINTR } from '../abi/errno.ts';
+import { TCGETS2, TCSETSW2 } from '../abi/ioctl.ts';
 import { POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT } from '../abi/poll.ts';
 
 const TIOCGWINSZ = 0x5413;
 const POLLFD_BYTES = 8;
+const TERMIOS_BYTES = 44;
+const SCRATCH_BYTES = 64;
 
 let scratch: Scratch | null = null;
 
 function buffer(): Scratch {
-  scratch ??= takeScratch(4 * POLLFD_BYTES);
+  scratch ??= takeScratch(SCRATCH_BYTES);
   return scratch;
 }
 
@@ -63,6 +66,22 @@ export function writeFd(fd: number, data: Uint8Array): number {
   if (result >= 0) return result;
   const errno = libc.lastErrno();
   return errno === EINTR ? -EAGAIN : -errno;
+}
+
+/** `struct termios2` of the terminal behind `fd` (44 bytes, a copy), or null when it is none. */
+export function terminalMode(fd: number): Uint8Array | null {
+  const { bytes, address } = buffer();
+  // SAFETY: struct termios2 is 44 bytes of this module's scratch memory.
+  if (libc.ioctl(fd, TCGETS2, address) !== 0) return null;
+  return bytes.slice(0, TERMIOS_BYTES);
+}
+
+/** Sets it once what was written is out (TCSADRAIN). False when it cannot be set. */
+export function setTerminalMode(fd: number, mode: Uint8Array): boolean {
+  const { bytes, address } = buffer();
+  bytes.set(mode.subarray(0, TERMIOS_BYTES));
+  // SAFETY: as above.
+  return libc.ioctl(fd, TCSETSW2, address) === 0;
 }
 
 /** Columns and rows of the terminal behind `fd`, or null when it is not one. */

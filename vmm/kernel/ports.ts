@@ -96,6 +96,8 @@ export interface ConsolePort {
   /** True when read() would not say -EAGAIN. */
   readable(): boolean;
   writable(stream: 1 | 2): boolean;
+  /** The guest has set the mode of its terminal: `struct termios2`. */
+  setTerminal?(termios: Uint8Array): void;
   /** Bit n: stream n is a terminal; columns and rows of it. */
   readonly terminals: number;
   readonly columns: number;

@@ -141,6 +141,7 @@ export class Session {
     this.#phases.mark('guest');
     const since = (ms: number): number => Math.round((ms - this.#phases.startMs) * 1000);
     const { counters, console } = instance;
+    console.release?.();
     this.#boot = {
       firstInstructionUs: since(counters.firstExitMs),
       firstOutputUs: console.firstOutputMs === 0 ? null : since(console.firstOutputMs),

@@ -4,7 +4,7 @@ import { EAGAIN, EPIPE } from '../../abi/errno.ts';
 import { POLLIN, POLLOUT } from '../../abi/poll.ts';
 import type { ConsolePort } from '../../kernel/ports.ts';
 import {
-  isReadable, isWritable, pollFds, readFd, terminalSize, writeFd,
+  isReadable, isWritable, pollFds, readFd, setTerminalMode, terminalMode, terminalSize, writeFd,
 } from '../../host/stdio.ts';
 
 /** What a driver may wait for while all threads of the guest are blocked. */
@@ -21,6 +21,8 @@ export interface WaitableConsole extends ConsolePort {
   wait(what: WaitFor): void | Promise<void>;
   /** When the guest wrote its first byte (host monotonic ms, performance.now), or 0. */
   firstOutputMs: number;
+  /** Gives back what the guest has changed: the mode of the terminal. */
+  release?(): void;
   /** Called with each piece that was written, for --entry line=TEXT. */
   onOutput: ((data: Uint8Array) => void) | null;
 }
@@ -30,6 +32,9 @@ const POLL_STEP_MS = 50;
 /** Timers take no more; what is longer is waited for in several turns. */
 const TIMER_MS_MAX = 0x7fff_ffff;
 
+/** In struct termios2, what a guest may set: c_iflag and c_oflag, c_lflag, c_cc. */
+const GUEST_TERMIOS: readonly (readonly [from: number, to: number])[] = [[0, 8], [12, 16], [17, 36]];
+
 /** stdin, stdout and stderr of this process. */
 export class HostConsole implements WaitableConsole {
   readonly terminals: number;
@@ -37,6 +42,8 @@ export class HostConsole implements WaitableConsole {
   readonly rows: number;
   firstOutputMs: number = 0;
   onOutput: ((data: Uint8Array) => void) | null = null;
+  /** The terminal's mode before the guest changed it; null while it has not. */
+  #mode: Uint8Array | null = null;
 
   constructor() {
     const sizes = [0, 1, 2].map(terminalSize);
@@ -44,6 +51,20 @@ export class HostConsole implements WaitableConsole {
     const first = sizes.find((size) => size !== null);
     this.columns = first?.columns ?? 80;
     this.rows = first?.rows ?? 24;
+  }
+
+  /** The guest's choice of what the line discipline does; line speeds and such stay the host's. */
+  setTerminal(termios: Uint8Array): void {
+    this.#mode ??= terminalMode(0);
+    if (this.#mode === null) return;
+    const mode = this.#mode.slice();
+    for (const [from, to] of GUEST_TERMIOS) mode.set(termios.subarray(from, to), from);
+    setTerminalMode(0, mode);
+  }
+
+  release(): void {
+    if (this.#mode !== null) setTerminalMode(0, this.#mode);
+    this.#mode = null;
   }
 
   read(target: Uint8Array): number {

@@ -1,5 +1,5 @@
-// Terminal ioctls of the console, ioctl_tty(2). The settings are kept and given back; the line
-// discipline is the host terminal's.
+// Terminal ioctls of the console, ioctl_tty(2). The settings are kept, given back, and passed on to
+// the host's terminal, whose line discipline is the guest's.
 import { EFAULT, EINVAL, ENOTTY, EPERM, ESRCH } from '../../abi/errno.ts';
 import {
   B38400, CREAD, CS8, ECHO, ECHOCTL, ECHOE, ECHOK, ECHOKE, FIONREAD, HUPCL, ICANON, ICRNL, IEXTEN,
@@ -102,6 +102,7 @@ function setTermios(k: Kernel, console: Console, gva: number, bytes: number): nu
   const raw = console.termios.slice();
   if (copyIn(k, gva, raw.subarray(0, bytes)) !== bytes) return -EFAULT;
   console.termios = raw;
+  k.ports.console.setTerminal?.(raw);
   console.localFlags = Termios2.c_lflag.get(new DataView(raw.buffer), 0);
   return 0;
 }
@@ -126,7 +127,7 @@ function setWindow(k: Kernel, task: Task, console: Console, gva: number): number
   return 0;
 }
 
-/** The only process group of the session is the process's own. */
+/** Linux: tiocspgrp. */
 function setForeground(k: Kernel, task: Task, console: Console, gva: number): number {
   const group = readU32(k, gva);
   if (group < 0) return -EFAULT;
