@@ -33,7 +33,8 @@ const POLL_STEP_MS = 50;
 const TIMER_MS_MAX = 0x7fff_ffff;
 
 /** In struct termios2, what a guest may set: c_iflag and c_oflag, c_lflag, c_cc. */
-const GUEST_TERMIOS: readonly (readonly [from: number, to: number])[] = [[0, 8], [12, 16], [17, 36]];
+const GUEST_TERMIOS: readonly (readonly [from: number, to: number])[] =
+  [[0, 8], [12, 16], [17, 36]];
 
 /** stdin, stdout and stderr of this process. */
 export class HostConsole implements WaitableConsole {
