@@ -7,9 +7,11 @@
 //   fork      Template.fork, on a machine that no guest has had yet
 //   recycled  Template.fork, on the wiped machine of the last fork
 //   runsc     the program in gVisor, `runsc --network=none do`, to its end
+//   floor     what KVM alone costs for a fork, up to the guest's first exit (c/floor.c)
 //
-// All take turns, at least 200 times (runsc 20 times). Machines are made and wiped between turns.
-// At the end the C hello is forked one after the other for 10 seconds, with all that belongs to it.
+// First the C hello is forked one after the other for 10 seconds, with all that belongs to it; this
+// also compiles what the turns use. Then all take turns, at least 200 times (runsc 20 times).
+// Machines are made and wiped between turns.
 import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -33,6 +35,7 @@ const RUNSC_EVERY = 10;
 const SUSTAINED_S = 10;
 const SUSTAINED_S_QUICK = 0.5;
 const RATE = 'forks per second';
+const FLOOR_PAGES_MOST = 500;
 const NO_POOL = { low: 0, high: 0 };
 const SOME_WIPED = { low: 0, high: 8 };
 
@@ -43,6 +46,7 @@ interface Held {
   fresh: Template;
   recycling: Template;
   native: CGuest | null;
+  floor: CGuest | null;
 }
 
 let tenants = 0;
@@ -103,8 +107,12 @@ function runGvisor({ program }: Held): Contender['once'] {
   };
 }
 
+async function measureFloor(floor: CGuest): Promise<Sample> {
+  return { instruction: await floor.measure(1) };
+}
+
 function contendersFor(held: Held): Contender[] {
-  const { native } = held;
+  const { native, floor } = held;
   return [
     ...(native === null ? [] : [{
       name: 'native', once: async (): Promise<Sample> => ({ us: await native.measure(1) }),
@@ -114,6 +122,7 @@ function contendersFor(held: Held): Contender[] {
     { name: 'fork', once: () => forkFresh(held) },
     { name: 'recycled', once: () => forkRecycled(held) },
     { name: 'runsc', once: runGvisor(held) },
+    ...(floor === null ? [] : [{ name: 'floor', once: () => measureFloor(floor) }]),
   ];
 }
 
@@ -133,11 +142,23 @@ async function hold(program: Program, directory: string, index: number): Promise
     recycling: await Template.from(image, { pool: SOME_WIPED }),
     native: typeof runner === 'string'
       ? null : new CGuest(runner.file, [input, ...program.command]),
+    floor: startFloor(image, directory),
   };
 }
 
-async function release({ image, fresh, recycling, native }: Held): Promise<void> {
+/** The C program that copies and touches as many pages as a boot of the image does at once. */
+function startFloor(image: FuncImage, directory: string): CGuest | null {
+  const built = buildCFile('cli/bench/c/floor.c', directory, []);
+  if (typeof built === 'string') return null;
+  const pages = Math.min(image.snapshot().hot?.count ?? 0, FLOOR_PAGES_MOST);
+  const file = join(directory, 'floor.bin');
+  writeFileSync(file, new Uint8Array(FLOOR_PAGES_MOST * 4096).fill(1));
+  return new CGuest(built.file, [file, String(pages)]);
+}
+
+async function release({ image, fresh, recycling, native, floor }: Held): Promise<void> {
   await native?.close();
+  await floor?.close();
   await fresh.close();
   await recycling.close();
   await image.close();
@@ -147,7 +168,8 @@ function rowsOf({ program }: Held, collected: Map<string, Collected>): Row[] {
   const rows: Row[] = [];
   for (const [name, entry] of collected) {
     const note = entry.failure ?? '';
-    rows.push(makeRow(program.name, name, 'us', valuesOf(entry, 'us'), note));
+    const us = valuesOf(entry, 'us');
+    if (us.length > 0 || note !== '') rows.push(makeRow(program.name, name, 'us', us, note));
     const instruction = valuesOf(entry, 'instruction');
     if (instruction.length > 0) {
       rows.push(makeRow(program.name, `${name}: first instruction`, 'us', instruction));
@@ -157,6 +179,10 @@ function rowsOf({ program }: Held, collected: Map<string, Collected>): Row[] {
     const values = pairs(collected.get(name), collected.get(other), 'us', (a, b) => a / b);
     rows.push(makeRow(program.name, `${name} / ${other}`, 'ratio', values, 'turn by turn'));
   }
+  const overFloor = pairs(collected.get('fork'), collected.get('floor'), 'instruction',
+    (fork, floor) => fork / floor);
+  rows.push(makeRow(program.name, 'fork / floor: first instruction', 'ratio', overFloor,
+    'KVM alone, as many pages'));
   return rows;
 }
 
@@ -216,13 +242,13 @@ async function run(context: BenchContext): Promise<ExperimentResult> {
     }
     const held = await hold(program, context.directory, index);
     try {
-      const turns = { ...context, runs, warmUps: context.quick ? 1 : 20 };
-      rows.push(...rowsOf(held, await takeTurns(contendersFor(held), turns, `boots, ${name}`)));
       if (name === HELLO) {
         const seconds = context.quick ? SUSTAINED_S_QUICK : SUSTAINED_S;
         const rate = await forksPerSecond(held, seconds);
         rows.push(makeRow(HELLO, RATE, 'count', [rate], `in ${seconds} s, one after the other`));
       }
+      const turns = { ...context, runs, warmUps: context.quick ? 1 : 20 };
+      rows.push(...rowsOf(held, await takeTurns(contendersFor(held), turns, `boots, ${name}`)));
     } finally {
       await release(held);
     }
