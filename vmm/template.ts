@@ -19,7 +19,7 @@ export interface TemplateOptions {
 }
 
 const DEFAULT_POOL: WaterMarks = { low: 1, high: 2 };
-/** Pages of the bank that a machine for forks has in memory beforehand. */
+/** Pages of the bank that a machine has in memory beforehand while nobody knows what forks write. */
 const READY_PAGES = 256;
 
 /**
@@ -55,7 +55,8 @@ export class Template {
       : [captureImage(source), source.path];
     const pool = options.pool ?? DEFAULT_POOL;
     try {
-      if (pool.low > 0) prepareZygotes(zygoteOptionsOf(state), pool.low, READY_PAGES);
+      const pages = state.hot?.count ?? READY_PAGES;
+      if (pool.low > 0) prepareZygotes(zygoteOptionsOf(state), pool.low, pages);
     } catch (error) {
       closeTemplate(state);
       throw error;
