@@ -19,7 +19,7 @@ export interface TemplateOptions {
 }
 
 const DEFAULT_POOL: WaterMarks = { low: 1, high: 2 };
-/** Pages of the bank that a machine has in memory beforehand while nobody knows what forks write. */
+/** Pages of the bank that a machine has in memory while nobody knows what forks write. */
 const READY_PAGES = 256;
 
 /**
