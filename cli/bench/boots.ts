@@ -7,10 +7,11 @@
 //   fork      Template.fork, on a machine that no guest has had yet
 //   recycled  Template.fork, on the wiped machine of the last fork
 //   runsc     the program in gVisor, `runsc --network=none do`, to its end
+//   criu      `criu restore` of the program, without isolation, to its end (criu.ts)
 //   floor     what KVM alone costs for a fork, up to the guest's first exit (c/floor.c)
 //
 // First the C hello is forked one after the other for 10 seconds, with all that belongs to it; this
-// also compiles what the turns use. Then all take turns, at least 200 times (runsc 20 times).
+// also compiles what the turns use. Then all take turns, at least 200 times (runsc, criu 20).
 // Machines are made and wiped between turns.
 import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
@@ -19,6 +20,7 @@ import { FuncImage } from '../../vmm/func-image.ts';
 import { Sandbox } from '../../vmm/sandbox.ts';
 import { Template } from '../../vmm/template.ts';
 import { buildCFile, CGuest } from './c-guest.ts';
+import { type Criu, dumpWithCriu } from './criu.ts';
 import {
   type Collected, type Contender, pairs, type Sample, takeTurns, valuesOf,
 } from './harness.ts';
@@ -31,7 +33,7 @@ import {
 const HELLO = 'C hello';
 const RUNS_MIN = 200;
 const RUNS_QUICK = 3;
-const RUNSC_EVERY = 10;
+const SELDOM = 10;
 const SUSTAINED_S = 10;
 const SUSTAINED_S_QUICK = 0.5;
 const RATE = 'forks per second';
@@ -47,6 +49,8 @@ interface Held {
   recycling: Template;
   native: CGuest | null;
   floor: CGuest | null;
+  /** Or why there is none. */
+  criu: Criu | string;
 }
 
 let tenants = 0;
@@ -90,21 +94,33 @@ async function forkRecycled({ program, recycling }: Held): Promise<Sample> {
   return finish(await recycling.fork({ stdin: program.input }), program);
 }
 
-/** Every tenth turn: gVisor takes a hundred times as long as the others. */
-function runGvisor({ program }: Held): Contender['once'] {
+/** Every tenth turn, for what takes a hundred times as long as the others. */
+function sometimes(once: () => Sample): Contender['once'] {
   let turn = 0;
   let last: Sample = {};
   return () => {
-    if (turn++ % RUNSC_EVERY !== 0) return last;
+    if (turn++ % SELDOM === 0) last = once();
+    return last;
+  };
+}
+
+function restoreWithCriu({ criu }: Held): Contender['once'] {
+  return sometimes(() => {
+    if (typeof criu === 'string') throw new Error(criu);
+    return criu.restore();
+  });
+}
+
+function runGvisor({ program }: Held): Contender['once'] {
+  return sometimes(() => {
     const startMs = performance.now();
     const { status, error, stdout } = spawnSync(
       'runsc', ['--network=none', 'do', ...program.command],
       { input: program.input, encoding: 'utf8', env: { ...ENVIRONMENT }, timeout: 60_000 });
     if (error !== undefined) throw new Error('not installed: apt-get install runsc');
     if (status !== 0 || stdout !== program.expected) throw new Error(`runsc: exit code ${status}`);
-    last = { us: (performance.now() - startMs) * 1000 };
-    return last;
-  };
+    return { us: (performance.now() - startMs) * 1000 };
+  });
 }
 
 async function measureFloor(floor: CGuest): Promise<Sample> {
@@ -122,6 +138,7 @@ function contendersFor(held: Held): Contender[] {
     { name: 'fork', once: () => forkFresh(held) },
     { name: 'recycled', once: () => forkRecycled(held) },
     { name: 'runsc', once: runGvisor(held) },
+    { name: 'criu', once: restoreWithCriu(held) },
     ...(floor === null ? [] : [{ name: 'floor', once: () => measureFloor(floor) }]),
   ];
 }
@@ -143,6 +160,7 @@ async function hold(program: Program, directory: string, index: number): Promise
     native: typeof runner === 'string'
       ? null : new CGuest(runner.file, [input, ...program.command]),
     floor: startFloor(image, directory),
+    criu: await dumpWithCriu(program, directory, index),
   };
 }
 
@@ -156,7 +174,9 @@ function startFloor(image: FuncImage, directory: string): CGuest | null {
   return new CGuest(built.file, [file, String(pages)]);
 }
 
-async function release({ image, fresh, recycling, native, floor }: Held): Promise<void> {
+async function release(held: Held): Promise<void> {
+  const { image, fresh, recycling, native, floor, criu } = held;
+  if (typeof criu !== 'string') criu.close();
   await native?.close();
   await floor?.close();
   await fresh.close();
@@ -175,7 +195,9 @@ function rowsOf({ program }: Held, collected: Map<string, Collected>): Row[] {
       rows.push(makeRow(program.name, `${name}: first instruction`, 'us', instruction));
     }
   }
-  for (const [name, other] of [['native', 'fork'], ['runsc', 'fork']] as const) {
+  for (const [name, other] of [
+    ['native', 'fork'], ['runsc', 'fork'], ['criu', 'fork'],
+  ] as const) {
     const values = pairs(collected.get(name), collected.get(other), 'us', (a, b) => a / b);
     rows.push(makeRow(program.name, `${name} / ${other}`, 'ratio', values, 'turn by turn'));
   }
@@ -210,6 +232,7 @@ type Goal = readonly [
 const GOALS: readonly Goal[] = [
   [HELLO, 'native / fork', 'at least', 1, 'a fork of the C hello is faster than fork and exec'],
   [HELLO, 'runsc / fork', 'at least', 150, 'a fork of the C hello is 150 times as fast as runsc'],
+  [HELLO, 'criu / fork', 'at least', 5, 'a fork of the C hello is 5 times as fast as CRIU'],
   [LEAVING_NAME, 'native / fork', 'at least', 8, 'a fork of Python takes an eighth of its start'],
   [HELLO, RATE, 'at least', 500, 'one core forks the C hello 500 times in a second'],
   [HELLO, 'warm', 'at most', 1500, 'a warm boot of the C hello takes at most 1.5 ms'],
