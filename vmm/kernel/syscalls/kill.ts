@@ -41,7 +41,7 @@ function processesNamed(k: Kernel, sender: Process, pid: number): Process[] {
   if (pid !== -1) return groupOf(k, pid === 0 ? sender.pgid : -pid);
   const others: Process[] = [];
   forEachProcess(k, (process) => {
-    if (process !== sender && process !== k.root.process && !process.exited) others.push(process);
+    if (process !== sender && process !== k.root.process) others.push(process);
   });
   return others;
 }

@@ -25,7 +25,7 @@ function processNamed(k: Kernel, task: Task, pid: number): Process | null {
 /** The checks of Linux, in its order. */
 function setpgid(k: Kernel, task: Task, a: Args): number {
   const pid = a.i32(0);
-  const wanted = a.i32(1);
+  const wanted = a.i32(1) === 0 ? pid : a.i32(1);
   const { process } = task;
   if (wanted < 0) return -EINVAL;
   const target = processNamed(k, task, pid);

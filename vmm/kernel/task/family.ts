@@ -51,12 +51,10 @@ function threadOf({ tasks }: Process, tid: number): Task | null {
   return null;
 }
 
-/** Processes of a group that have not ended. */
+/** Processes of a group; a zombie is one of it until it is waited for. */
 export function groupOf(k: Kernel, pgid: number): Process[] {
   const members: Process[] = [];
-  forEachProcess(k, (process) => {
-    if (process.pgid === pgid && !process.exited) members.push(process);
-  });
+  forEachProcess(k, (process) => { if (process.pgid === pgid) members.push(process); });
   return members;
 }
 

@@ -34,8 +34,9 @@ export function takeChange(k: Kernel, parent: Process, request: WaitRequest): Wa
   let found: { child: Process; change: ChildChange } | null = null;
   forEachChild(parent, (child) => {
     if (child.isGone || !isMeant(child, request)) return;
-    hasCandidates = true;
     const change = changeOf(child, request.options);
+    // Linux: who has ended is no child to those who do not wait for ends.
+    if (!child.exited) hasCandidates = true;
     // The list is newest first; Linux looks at the oldest first.
     if (change !== null) found = { child, change };
   });

@@ -5,7 +5,7 @@ import {
   CLD_EXITED, SIG_IGN, SIGCHLD, SIGCONT, SIGKILL, SIGSTOP, SIGTERM,
 } from '../../../../vmm/abi/signal.ts';
 import {
-  P_ALL, WCONTINUED, WEXITED, WNOHANG, WNOWAIT, WUNTRACED,
+  P_ALL, WCONTINUED, WEXITED, WNOHANG, WNOWAIT, WSTOPPED, WUNTRACED,
 } from '../../../../vmm/abi/wait.ts';
 import type { Process, Task } from '../../../../vmm/kernel/records/task.ts';
 import { deliverSignals } from '../../../../vmm/kernel/signal/deliver.ts';
@@ -144,6 +144,20 @@ test('waitid() can leave the child waitable, and writes zeros when there is noth
   assert.is(g.call('waitid', [P_ALL, 0, INFO, WNOHANG, 0]), -EINVAL);
 }));
 
+test('a zombie is no child to those who do not wait for ends, but one of its group',
+  withGuest((g) => {
+  const child = fork(g);
+  const { pid } = child.process;
+  assert.is(g.call('setpgid', [pid, pid]), 0);
+  exit(g, child, 0);
+  assert.is(g.call('waitid', [P_ALL, 0, INFO, WSTOPPED | WNOHANG, 0]), -ECHILD);
+  assert.is(g.call('kill', [-pid, SIGTERM]), 0);
+  assert.is(g.call('kill', [-1, SIGTERM]), 0);
+  wait(g, pid);
+  assert.is(g.call('kill', [-pid, SIGTERM]), -ESRCH);
+  assert.is(g.call('kill', [-1, SIGTERM]), -ESRCH);
+}));
+
 test('stops and continuations are reported once', withGuest((g) => {
   const child = fork(g);
   const { pid } = child.process;
@@ -218,6 +232,7 @@ test('groups and sessions follow Linux\'s rules', withGuest((g) => {
   assert.is(g.call('setpgid', [pid, 4000]), -EPERM, 'no such group in the session');
   assert.is(g.call('setpgid', [4000, 0]), -ESRCH);
   assert.is(g.call('setpgid', [pid, -1]), -EINVAL);
+  assert.is(g.call('setpgid', [-1, 0]), -EINVAL, 'the group is -1 too');
   assert.is(g.callAs(child, 'setpgid', [g.process.pid, 0]), -ESRCH, 'not a child');
   assert.is(g.callAs(child, 'setsid', []), -EPERM, 'it leads a group');
   assert.is(g.call('setpgid', [pid, g.process.pgid]), 0);
