@@ -31,7 +31,7 @@ export interface Program {
   file: Executable;
   image: ElfImage;
   argv: Uint8Array[];
-  /** Path as given, for AT_EXECFN. */
+  /** Path as given, a script's too: AT_EXECFN, and the thread is named after it. */
   path: Uint8Array;
 }
 
@@ -78,7 +78,7 @@ export function findProgram(
     if (typeof head === 'number') return head;
     if (head[0] !== 0x23 || head[1] !== 0x21) {
       const image = parse(k, file.inode, 'program');
-      return typeof image === 'number' ? image : { file, image, argv: args, path: current };
+      return typeof image === 'number' ? image : { file, image, argv: args, path };
     }
     const line = parseShebang(head);
     if (line === null) return -ENOEXEC;

@@ -14,8 +14,10 @@ import { fillRandom } from './entropy.ts';
 import { USER_END } from '../mm/user-memory.ts';
 import { PAGE_BYTES } from '../ports.ts';
 import { type Executable, findProgram, openExecutable, parse, type Program } from './exec-file.ts';
+import { isSecureExec, resetIdentityForExec } from './exec-identity.ts';
 import { mapImage, type MappedImage } from './exec-map.ts';
 import { initialFpu, writeFpu } from './fpu.ts';
+import { releaseRobustList } from './robust-list.ts';
 import { letParentGo } from './zombie.ts';
 import { checkStrings, writeStack } from './exec-stack.ts';
 import { mapVdso } from '../vdso/map.ts';
@@ -23,6 +25,7 @@ import { resetActionsForExec } from '../signal/actions.ts';
 import {
   MAP_ANONYMOUS, MAP_FIXED, MAP_GROWSDOWN, MAP_PRIVATE, PROT_EXEC, PROT_READ, PROT_WRITE,
 } from '../../abi/mman.ts';
+import { SIGCHLD } from '../../abi/signal.ts';
 import { PF_X } from '../../../formats/elf.ts';
 import {
   AT_BASE, AT_CLKTCK, AT_EGID, AT_ENTRY, AT_EUID, AT_FLAGS, AT_GID, AT_HWCAP, AT_HWCAP2,
@@ -66,10 +69,22 @@ export function execProgram(
     process.mm = old;
     return failed;
   }
-  if (old !== null) releaseMm(k, old);
+  if (old !== null) leaveMemory(k, process, old);
   letParentGo(k, process);
   commit(k, task, program, env);
   return 0;
+}
+
+/** Linux: exec_mm_release() of each thread, then mmput(). */
+function leaveMemory(k: Kernel, process: Process, old: Mm): void {
+  const { mm, tasks } = process;
+  process.mm = old;
+  for (let i = 0; i < tasks.length; i++) {
+    const task = tasks.get(i);
+    if (task !== null) releaseRobustList(k, task);
+  }
+  process.mm = mm;
+  releaseMm(k, old);
 }
 
 function findInterpreter(
@@ -180,11 +195,11 @@ function auxiliary(
     [AT_BASE, loader?.bias ?? 0],
     [AT_FLAGS, 0],
     [AT_ENTRY, main.entry],
-    [AT_UID, process.uid],
+    [AT_UID, process.realUid],
     [AT_EUID, process.uid],
-    [AT_GID, process.gid],
+    [AT_GID, process.realGid],
     [AT_EGID, process.gid],
-    [AT_SECURE, 0],
+    [AT_SECURE, isSecureExec(process) ? 1 : 0],
     [AT_HWCAP2, HWCAP2_FSGSBASE],
   ];
 }
@@ -212,7 +227,9 @@ function commit(k: Kernel, task: Task, program: Program, env: Uint8Array[]): voi
   task.robustList = 0;
   task.altStack = 0;
   task.altStackBytes = 0;
+  process.childSignal = SIGCHLD;
   process.hasExeced = true;
+  resetIdentityForExec(process);
   resetActionsForExec(process);
   closeOnExec(k, process);
 }
