@@ -8,8 +8,9 @@ import {
 } from '../../abi/futex.ts';
 import type { Kernel } from '../kernel.ts';
 import { readU32, writeU32 } from '../mm/user-memory.ts';
-import type { FutexWaiter, Task } from '../records/task.ts';
+import { type FutexWaiter, TASK_DEAD, type Task } from '../records/task.ts';
 import { ERESTARTSYS } from '../syscalls/define.ts';
+import { findThread } from './family.ts';
 import {
   addFutexWaiter, continueFutexWait, firstWaiter, futexKey, type FutexKey, keyOf, wakeWaiter,
 } from './futex.ts';
@@ -35,10 +36,16 @@ export function lockFutex(
     return writeU32(k, gva, (value & FUTEX_OWNER_DIED) | task.tid) ? 0 : -EFAULT;
   }
   if (isTry) return -EAGAIN;
-  if (owner !== 0 && findTask(task.process, owner) === null) return -ESRCH;
+  if (owner !== 0 && !isAlive(k, task, owner)) return -ESRCH;
   if (!writeU32(k, gva, value | FUTEX_WAITERS)) return -EFAULT;
   addFutexWaiter(k, task, key, FUTEX_BITSET_MATCH_ANY).isLock = true;
   return continueFutexWait(k, task, ERESTARTSYS);
+}
+
+/** Whether a thread of that number runs, in whatever process: shared memory has locks too. */
+function isAlive(k: Kernel, task: Task, tid: number): boolean {
+  const owner = findTask(task.process, tid) ?? findThread(k, tid);
+  return owner !== null && owner.state !== TASK_DEAD;
 }
 
 /** FUTEX_UNLOCK_PI: hands the lock to the one who waits longest. 0, -EPERM, -EFAULT. */
