@@ -44,7 +44,6 @@ const rows: readonly Row[] = [
   { name: 'groups', variants: both, retries: 1 },
   { name: 'exec', variants: both },
   { name: 'exec-state', variants: both },
-  { name: 'process-ipc', variants: both, retries: 1 },
   { name: 'ipc-processes', variants: both, retries: 1 },
   { name: 'sendfile' },
   { name: 'entry', stdin: 'one\ntwo\n', variants: both, retries: 1 },
