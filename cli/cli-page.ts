@@ -29,7 +29,15 @@ Ctrl-C and SIGTERM, SIGHUP, SIGQUIT, SIGUSR1 and SIGUSR2 go to the guest; the se
 SIGTERM kills it.
 
 A guest of \`run\` and \`build\` does not inherit your environment. It gets \`PATH\`,
-\`HOME=/root\`, \`TERM\` on a terminal, and what \`--env\` and \`--env-file\` say.`;
+\`HOME=/root\`, \`TERM\` on a terminal, and what \`--env\` and \`--env-file\` say.
+
+What a guest writes stays in its sandbox and ends with it, but for the files that \`--log\` names:
+each is a regular file of the host (no symbolic link; made with mode 0644 if there is none) that the
+guest sees as a device. Whatever it writes there goes behind what is there, in one piece up to
+1 MiB, so that sandboxes which share a log lose nothing of each other; nothing of it can be changed
+or taken away. An image remembers where its logs are, never which files: each \`boot\` says it anew.
+A log that it does not name says \`EROFS\`, once with the event \`log-not-granted\`; a full disk is
+\`ENOSPC\`.`;
 
 function escapeCell(text: string): string {
   return text.replaceAll('|', '\\|');

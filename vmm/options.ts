@@ -18,7 +18,10 @@ export interface Volume {
   readOnly: boolean;
 }
 
-/** A file of the host that the guest may append to; it sees a device at `target`. */
+/**
+ * A regular file of the host that the guest may append to, made if there is none; it sees a device
+ * at `target`. Each boot and fork is given its own: neither images nor templates hand them on.
+ */
 export interface LogFile {
   source: string;
   target: string;

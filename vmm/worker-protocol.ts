@@ -7,6 +7,7 @@
 //
 // Invariant: neither side keeps more than one frame of what it has not understood. A frame that is
 // too long, of an unknown kind or with a payload that is none ends the worker.
+import type { LogFile } from './options.ts';
 
 /** What the pool says. */
 export const OPEN = 1;
@@ -53,6 +54,7 @@ export interface ForkRequest {
   wantsStart: boolean;
   memory?: number | string;
   rootfs?: string;
+  logs?: readonly LogFile[];
   timeoutMs?: number;
 }
 

@@ -9,7 +9,7 @@ import {
 } from './worker-protocol.ts';
 
 export interface PoolForkOptions
-  extends Pick<BootOptions, 'memory' | 'rootfs' | 'timeoutMs' | 'signal'> {
+  extends Pick<BootOptions, 'memory' | 'rootfs' | 'logs' | 'timeoutMs' | 'signal'> {
   /** Default 'null'. A stream is cancelled when the guest has ended. */
   stdin?: 'null' | string | Uint8Array | ReadableStream<Uint8Array>;
   /** Most bytes of stdout and stderr together, 16 MiB unless given. The guest is killed at more. */
@@ -63,13 +63,14 @@ export class PoolRequest {
 
   /** Asks for the fork. */
   begin(): void {
-    const { memory, rootfs, timeoutMs, signal, onStart } = this.#options;
+    const { memory, rootfs, logs, timeoutMs, signal, onStart } = this.#options;
     const inline = this.#beginStdin();
     const request: ForkRequest = {
       streams: this.#stdin !== null || this.#rest.length > 0,
       wantsStart: onStart !== undefined,
       ...(memory === undefined ? {} : { memory }),
       ...(rootfs === undefined ? {} : { rootfs }),
+      ...(logs === undefined ? {} : { logs }),
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
     };
     this.#ends.send(encodeFrame(FORK, this.#id, encodeJsonAndBytes(request, inline)));

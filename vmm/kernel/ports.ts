@@ -149,6 +149,8 @@ export interface LogPort {
   read(number: number, offset: number, target: Uint8Array): number;
   /** The size of the file. */
   bytes(number: number): number;
+  /** Has what was written reach the disk; 0 or -errno. */
+  sync(number: number): number;
   /** Closes them: the sandbox has ended. */
   close(): void;
 }

@@ -5,7 +5,8 @@
 // A deterministic image gets only the order of what is written: D bits are exact, but a CPU sets A
 // bits for accesses that it merely guesses, too.
 //
-// The trial is an ordinary boot: nothing it does leaves its sandbox, and what it prints is dropped.
+// The trial is an ordinary boot: nothing it does leaves its sandbox, and what it prints or logs is
+// dropped.
 import { processOf } from '../../kernel/kernel.ts';
 import { visitPresent } from '../../kernel/mm/tables.ts';
 import { PTE_A, PTE_D, PTE_SHARED, pfnAt } from '../../kernel/mm/pte.ts';
@@ -15,6 +16,7 @@ import { monotonicNs } from '../../host/clock.ts';
 import { PAGE_BYTES } from '../../kernel/ports.ts';
 import { QueueConsole } from '../stdio/console.ts';
 import { drive } from '../run/drive.ts';
+import { DISCARDED_LOGS } from '../files/logs.ts';
 import { closeImage, openImage, type OpenImage } from '../image/image-open.ts';
 import { closeInstance, type Instance } from '../run/instance.ts';
 import { launchSnapshot } from '../run/launch.ts';
@@ -51,10 +53,16 @@ export async function profileImage(
   console.end();
   const image = openImage(file);
   try {
-    return await runTrial(launchSnapshot(image, {}, console, beginPhases()), image, console);
+    return await runTrial(launchTrial(image, console), image, console);
   } finally {
     closeImage(image);
   }
+}
+
+function launchTrial(image: OpenImage, console: QueueConsole): Instance {
+  const instance = launchSnapshot(image, {}, console, beginPhases());
+  instance.k.ports.logs = DISCARDED_LOGS;
+  return instance;
 }
 
 async function runTrial(

@@ -2,8 +2,10 @@
 // never by an image; each is opened once per sandbox, for appending.
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { EIO, errnoName, EROFS } from '../../abi/errno.ts';
+import { EFBIG, EIO, ENOSPC, errnoName, EROFS } from '../../abi/errno.ts';
 import { CatavmmError } from '../../errors.ts';
+import { writeFd } from '../../host/stdio.ts';
+import { ignoreFileLimit } from '../../host/file-limit.ts';
 import { type Kernel, processOf } from '../../kernel/kernel.ts';
 import type { LogPort } from '../../kernel/ports.ts';
 import { LOGS_MOST, mountLog } from '../../kernel/vfs/log-file.ts';
@@ -19,11 +21,17 @@ export class HostLogs implements LogPort {
 
   /** Opens the host's file, which is made if need be. @throws CatavmmError */
   grant(number: number, source: string): void {
+    ignoreFileLimit();
     this.#fds.set(number, openLog(source));
   }
 
+  /** Whether a number means a file already. */
+  has(number: number): boolean {
+    return this.#fds.has(number);
+  }
+
   append(number: number, data: Uint8Array): number {
-    return this.#do(number, (fd) => fs.writeSync(fd, data));
+    return this.#do(number, (fd) => writeFd(fd, data));
   }
 
   read(number: number, offset: number, target: Uint8Array): number {
@@ -32,6 +40,13 @@ export class HostLogs implements LogPort {
 
   bytes(number: number): number {
     return this.#do(number, (fd) => fs.fstatSync(fd).size);
+  }
+
+  sync(number: number): number {
+    return this.#do(number, (fd) => {
+      fs.fdatasyncSync(fd);
+      return 0;
+    });
   }
 
   close(): void {
@@ -43,9 +58,11 @@ export class HostLogs implements LogPort {
     const fd = this.#fds.get(number);
     if (fd === undefined) return -EROFS;
     try {
-      return act(fd);
+      const result = act(fd);
+      // The limit on files is this process's: the guest has no part in it and gets no signal.
+      return result === -EFBIG ? -ENOSPC : result;
     } catch (error) {
-      // The disk is full, for example: the guest hears of it as any program does.
+      // A broken disk, for example: the guest hears of it as any program does.
       const { errno } = error as NodeJS.ErrnoException;
       return errno === undefined || errno >= 0 ? -EIO : errno;
     }
@@ -66,6 +83,15 @@ function openLog(source: string): number {
   fs.closeSync(fd);
   throw new CatavmmError('CATAVMM_OPTION', `The log file ${source} is no regular file.`);
 }
+
+/** For boots whose doings are nobody's, such as a build's trial: what they write is lost. */
+export const DISCARDED_LOGS: LogPort = {
+  append: (_number, data) => data.length,
+  read: () => 0,
+  bytes: () => 0,
+  sync: () => 0,
+  close: () => undefined,
+};
 
 /** Log files with absolute paths in their plainest form. @throws CatavmmError */
 function checkLogs(logs: readonly LogFile[]): LogFile[] {
@@ -97,6 +123,9 @@ export function grantLogs(k: Kernel, wanted: readonly LogFile[] = []): void {
   k.ports.logs = logs;
   for (const { source, target } of checkLogs(wanted)) {
     const number = mountLog(k, processOf(k), encoder.encode(target));
+    if (logs.has(number)) {
+      throw new CatavmmError('CATAVMM_OPTION', `${target} is the place of another log, too.`);
+    }
     if (number < 0) {
       throw new CatavmmError(
         'CATAVMM_OPTION', `No log file can be shown as ${target} (${errnoName(-number)}).`);

@@ -71,7 +71,7 @@ export interface Inode extends Rec {
   complete: boolean;
   /** F_SEAL_* of a memfd. */
   seals: number;
-  /** Lower content verified against its identity since the last boot. */
+  /** Since the last boot: lower content verified; it was told that a log is not granted. */
   lowerChecked: boolean;
   /** What a FIFO's or socket's name leads to: a Pipe or Socket while somebody has it open. */
   object: Rec | null;

@@ -21,7 +21,8 @@ import { copyIn, copyOut, readStruct } from '../mm/user-memory.ts';
 import { PAGE_BYTES } from '../ports.ts';
 import type { Task } from '../records/task.ts';
 import {
-  type File, FILE_DIRECTORY, FILE_PIPE, FILE_REGULAR, FILE_SOCKET, FS_ANON, FS_DEV, FS_OVERLAY,
+  type File, FILE_DIRECTORY, FILE_LOG, FILE_PIPE, FILE_REGULAR, FILE_SOCKET, FS_ANON, FS_DEV,
+  FS_OVERLAY,
   FS_PROC, FS_SYS, type Inode,
 } from '../records/vfs.ts';
 import { makeInfo, sendSignalToTask } from '../signal/pending.ts';
@@ -30,6 +31,7 @@ import {
   truncateInode,
 } from '../vfs/attributes.ts';
 import { getFile, getRawFile } from '../vfs/file.ts';
+import { syncLog } from '../vfs/log-file.ts';
 import { lookupAt, LOOKUP_FOLLOW, type Place } from '../vfs/lookup.ts';
 import { isReadable, isWritable } from '../vfs/open.ts';
 import { checkPermission, MAY_WRITE } from '../vfs/permission.ts';
@@ -237,7 +239,7 @@ function fallocate(k: Kernel, task: Task, a: Args): number {
   return result;
 }
 
-// Advice and write-back: content is memory, so there is nothing to do.
+// Advice and write-back: content is memory, so there is nothing to do but for logs.
 
 function fadvise64(_k: Kernel, task: Task, a: Args): number {
   const file = getFile(task, a.i32(0));
@@ -260,9 +262,10 @@ function syncfs(_k: Kernel, task: Task, a: Args): number {
   return getFile(task, a.i32(0)) === null ? -EBADF : 0;
 }
 
-function fsync(_k: Kernel, task: Task, a: Args): number {
+function fsync(k: Kernel, task: Task, a: Args): number {
   const file = getFile(task, a.i32(0));
   if (file === null) return -EBADF;
+  if (file.kind === FILE_LOG) return syncLog(k, file);
   return file.kind === FILE_REGULAR || file.kind === FILE_DIRECTORY ? 0 : -EINVAL;
 }
 

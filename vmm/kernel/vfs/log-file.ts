@@ -2,14 +2,14 @@
 // guest sees a character device: writes go to the end of the host's file, whatever the position, so
 // that many sandboxes can share one; O_TRUNC does nothing, and it cannot be mapped.
 //
-//   inode.rdev = RDEV_LOG + number ─► ports.logs      a number that was not granted: EROFS
+//   inode.rdev = RDEV_LOG + number ─► ports.logs      one that was not granted: EROFS, an event
 //
 // Which host file a number means is for whoever starts the sandbox to say (boot/files/logs.ts);
 // an image only knows where the node stands.
 import { EFAULT, EINVAL, ENOSPC, EOVERFLOW, EROFS } from '../../abi/errno.ts';
 import { SEEK_CUR, SEEK_END, SEEK_SET } from '../../abi/fcntl.ts';
 import { S_IFCHR } from '../../abi/stat.ts';
-import type { Kernel } from '../kernel.ts';
+import { currentProcess, type Kernel } from '../kernel.ts';
 import type { Process } from '../records/task.ts';
 import { type File, FILE_LOG, FS_DEV, type Inode } from '../records/vfs.ts';
 import { defineFileOps, type IoBuffer } from './file-ops.ts';
@@ -17,6 +17,7 @@ import { makeInode } from './inode.ts';
 import { lookupPath } from './lookup.ts';
 import { listMounts, mountOn } from './mount.ts';
 import { findPlace } from './mount-volume.ts';
+import { displayPath } from './path-name.ts';
 import { ALWAYS_READY } from './regular-file.ts';
 
 /** Major 240, minors from 16 on. */
@@ -26,6 +27,7 @@ export const LOGS_MOST = 64;
 /** One write is one append on the host, up to this many bytes. */
 const WRITE_BYTES_MOST = 1024 * 1024;
 const READ_BYTES_MOST = 256 * 1024;
+const decoder: TextDecoder = new TextDecoder();
 
 export function isLog(rdev: number): boolean {
   return rdev >= RDEV_LOG && rdev < RDEV_LOG + LOGS_MOST;
@@ -64,7 +66,7 @@ function numberOf(file: File): number {
 function readLog(k: Kernel, file: File, to: IoBuffer, offset: number): number {
   const chunk = new Uint8Array(Math.min(to.remaining, READ_BYTES_MOST));
   const got = k.ports.logs?.read(numberOf(file), offset, chunk) ?? -EROFS;
-  if (got <= 0) return got;
+  if (got <= 0) return answer(k, file, got);
   const put = to.put(chunk.subarray(0, got));
   return put === 0 ? -EFAULT : put;
 }
@@ -73,7 +75,23 @@ function writeLog(k: Kernel, file: File, from: IoBuffer, _offset: number): numbe
   const chunk = new Uint8Array(Math.min(from.remaining, WRITE_BYTES_MOST));
   const taken = from.take(chunk);
   if (taken === 0 && chunk.length > 0) return -EFAULT;
-  return k.ports.logs?.append(numberOf(file), chunk.subarray(0, taken)) ?? -EROFS;
+  const done = k.ports.logs?.append(numberOf(file), chunk.subarray(0, taken)) ?? -EROFS;
+  return answer(k, file, done);
+}
+
+/** fsync(2). 0 or -errno. */
+export function syncLog(k: Kernel, file: File): number {
+  return answer(k, file, k.ports.logs?.sync(numberOf(file)) ?? -EROFS);
+}
+
+/** Passes a result on, and says once a boot that a log is missed. */
+function answer(k: Kernel, file: File, result: number): number {
+  const { inode, dentry } = file;
+  if (result !== -EROFS || inode === null || inode.lowerChecked) return result;
+  inode.lowerChecked = true;
+  const path = dentry === null ? new Uint8Array() : displayPath(currentProcess(k), dentry);
+  k.ports.events.event('log-not-granted', decoder.decode(path));
+  return result;
 }
 
 function seekLog(k: Kernel, file: File, offset: number, whence: number): number {
