@@ -5,8 +5,9 @@ import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { assert, kvmMissing, needs, seededRandom, suite } from '../harness.ts';
 import type { CborValue } from '../../formats/cbor.ts';
+import { listCounts } from '../helpers/counts.ts';
 import { compileFixture, compilerMissing, fixturePath } from './compile.ts';
-import { forgeHeader, forgeSection, readHeader, spoil } from './forge.ts';
+import { forgeHeader, forgeSection, readHeader, spoil, viewSection } from './forge.ts';
 import { bootImage, buildImage, withScratch, withScratchAsync } from './images.ts';
 import { startCatavmm } from './interactive.ts';
 import { runCatavmm, textOf } from './process.ts';
@@ -184,6 +185,25 @@ testKvm('boot survives records, relations, tables and descriptors that lie', () 
     }
   });
 }, { timeoutMs: 150_000 });
+
+testKvm('boot refuses records that count fewer users than they have, or too many', () => {
+  withScratch((folder) => {
+    const image = buildHello(folder);
+    const random = seededRandom();
+    const counts = listCounts(viewSection(image, 'objects')).filter(({ value }) => value > 0);
+    assert.ok(counts.length > 20, `${counts.length} counts`);
+    for (let i = 0; i < 8; i++) {
+      const { count, value } = random.pick(counts);
+      const other = random.pick([0, value - 1, 0xffff_ffff]);
+      const forged = forgeSection(image, 'objects', (bytes) => {
+        new DataView(bytes.buffer, bytes.byteOffset).setUint32(count, other, true);
+      });
+      const outcome = bootBytes(folder, forged);
+      assertRefused(outcome, `${other} for ${value} at ${count} of seed ${random.seed}`);
+      assert.match(textOf(outcome.stderr), /records are malformed/);
+    }
+  });
+}, { timeoutMs: 120_000 });
 
 function lastLine(outcome: Outcome): string {
   return textOf(outcome.stderr).trim().split('\n').at(-1) ?? '';

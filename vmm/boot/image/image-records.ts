@@ -1,6 +1,6 @@
 // The linear check of an image's records, once an image and process: they have the shapes of this
-// kernel's kinds (schemaWords), what stands in them is possible (ruleWords), and they are those
-// that the header speaks of.
+// kernel's kinds (schemaWords), what stands in them is possible (ruleWords), they are those that
+// the header speaks of, and count their users right (image-counts.ts).
 import { createRelocate } from '../../../wasm/relocate.ts';
 // The check needs every record kind to be declared.
 import '../../kernel/records/index.ts';
@@ -8,6 +8,8 @@ import { KIND } from '../../kernel/state/kinds.ts';
 import { giveRegion, memory, takeRegion, u16, u32 } from '../../kernel/state/memory.ts';
 import { ruleWords } from '../../kernel/state/rules.ts';
 import { schemaWords } from '../../kernel/state/save.ts';
+import { findLowCount } from './image-counts.ts';
+import { kinds } from '../../kernel/state/record.ts';
 import { ImageError } from './image-error.ts';
 
 /** A section's bytes in the state memory. */
@@ -51,6 +53,11 @@ export function checkRecords(objects: Piece, relations: Piece, header: RecordsHe
     giveRegion(scratch);
   }
   checkRoot(objects, header.root);
+  const at = findLowCount(objects, relations);
+  if (at >= 0) {
+    const name = kinds[u16[(objects.address + at) >> 1] as number]?.name ?? '';
+    throw malformed(`the ${name} at ${at} has more users than it counts`);
+  }
 }
 
 function malformed(sentence: string): ImageError {

@@ -3,8 +3,8 @@
 import { Bytes, type Table, tableKind } from '../state/containers.ts';
 import { KIND } from '../state/kinds.ts';
 import {
-  fAny, fBig, fBlob, fBool, fI32, fMust, fNum, fRef, fU32, kind, type Kind, nosave, placeIn,
-  type Rec, upTo,
+  fAny, fBig, fBlob, fBool, fI32, fMust, fNum, fRef, fU32, fUsers, held, kind, type Kind, nosave,
+  placeIn, type Rec, upTo,
 } from '../state/record.ts';
 import { Inode, File } from './vfs.ts';
 import { WaitQueue, Waiter } from './task.ts';
@@ -116,7 +116,7 @@ export interface Socket extends Rec {
   protocol: number;
   /** TCP_CLOSE, TCP_ESTABLISHED or TCP_LISTEN (abi/socket.ts), as Linux uses them for AF_UNIX. */
   state: number;
-  /** The open file, and each socket whose `peer` this is. */
+  /** The open file or the listener it waits at, and each socket whose `peer` this is. */
   refs: number;
   /** Its file is gone. */
   isClosed: boolean;
@@ -165,9 +165,9 @@ export const Socket: Kind<Socket> = kind<Socket>(KIND.socket, 'Socket', {
   type: fU32,
   protocol: fU32,
   state: fU32,
-  refs: fU32,
+  refs: fUsers,
   isClosed: fBool,
-  peer: fRef(() => Socket),
+  peer: held(fRef(() => Socket)),
   firstMessage: head(fRef(() => SocketMessage), 'messages'),
   lastMessage: tail(fRef(() => SocketMessage), 'next'),
   messageCount: fU32,
@@ -180,15 +180,15 @@ export const Socket: Kind<Socket> = kind<Socket>(KIND.socket, 'Socket', {
   serial: fU32,
   name: fRef(() => Bytes),
   isBound: fBool,
-  inode: fRef(() => Inode),
+  inode: held(fRef(() => Inode)),
   options: fU32,
   receiveTimeoutNs: fNum,
   sendTimeoutNs: fNum,
   lingerSec: fI32,
   backlog: fU32,
-  firstPending: head(fRef(() => Socket), 'pending'),
+  firstPending: head(held(fRef(() => Socket)), 'pending'),
   lastPending: tail(fRef(() => Socket), 'nextPending'),
-  nextPending: next(fRef(() => Socket), 'pending'),
+  nextPending: next(held(fRef(() => Socket)), 'pending'),
   pendingCount: fU32,
 });
 
@@ -272,7 +272,7 @@ export interface Console extends Rec {
 
 export const Console: Kind<Console> = kind<Console>(KIND.console, 'Console', {
   queue: fMust(() => WaitQueue),
-  inode: fRef(() => Inode),
+  inode: held(fRef(() => Inode)),
   terminals: fU32,
   columns: fU32,
   rows: fU32,

@@ -6,7 +6,7 @@
 import { type Table, tableKind } from '../state/containers.ts';
 import { KIND } from '../state/kinds.ts';
 import {
-  type FieldType, fMust, fNum, fRef, fU32, fU8, kind, type Kind, nosave, type Rec, within,
+  type FieldType, fMust, fNum, fRef, fU32, fU8, held, kind, type Kind, nosave, type Rec, within,
 } from '../state/record.ts';
 import { next, previous } from '../state/rules.ts';
 import { Dentry, Inode } from './vfs.ts';
@@ -127,8 +127,8 @@ export const Vma: Kind<Vma> = kind<Vma>(KIND.vma, 'Vma', {
   role: fU8,
   maxProt: fU8,
   advice: fU32,
-  inode: fRef(() => Inode),
-  dentry: fRef(() => Dentry),
+  inode: held(fRef(() => Inode)),
+  dentry: held(fRef(() => Dentry)),
   fileOffset: within(fNum, 0, 2 ** 63, 4096),
   nextOfInode: next(fRef(() => Vma), 'inode', { back: 'previousOfInode', owner: 'inode' }),
   previousOfInode: previous(fRef(() => Vma), 'nextOfInode'),

@@ -1,7 +1,7 @@
 // The root record: everything a saved sandbox consists of hangs from here.
 import { KIND } from '../state/kinds.ts';
 import {
-  fBlob, fBool, fNum, fRef, fU32, kind, type Kind, nosave, type Rec, within,
+  fBlob, fBool, fNum, fRef, fU32, held, kind, type Kind, nosave, type Rec, within,
 } from '../state/record.ts';
 import { head, tail } from '../state/rules.ts';
 import { Dentry } from './vfs.ts';
@@ -62,7 +62,7 @@ export interface Sandbox extends Rec {
 
 export const Sandbox: Kind<Sandbox> = kind<Sandbox>(KIND.sandbox, 'Sandbox', {
   process: fRef(() => Process),
-  rootDentry: fRef(() => Dentry),
+  rootDentry: held(fRef(() => Dentry)),
   runHead: fRef(() => Task),
   virtualNs: within(fNum, 0, 2 ** 53),
   timers: head(fRef(() => Timer), 'armed'),

@@ -8,8 +8,8 @@
 import { Bytes, type Table, tableKind, Words } from '../state/containers.ts';
 import { KIND } from '../state/kinds.ts';
 import {
-  fBig, fBlob, fBool, fI32, fMust, fNum, fNumbers, fRef, fU32, fU8, fWeak, kind, type Kind, nosave,
-  type Rec, within,
+  fBig, fBlob, fBool, fI32, fMust, fNum, fNumbers, fRef, fU32, fU8, fWeak, held, kind, type Kind,
+  nosave, type Rec, within,
 } from '../state/record.ts';
 import { head, next, previous } from '../state/rules.ts';
 import { Mm } from './mm.ts';
@@ -126,10 +126,10 @@ export const Process: Kind<Process> = kind<Process>(KIND.process, 'Process', {
   tasks: fMust(() => TaskTable),
   mm: fRef(() => Mm),
   fds: fMust(() => FdTable),
-  root: fMust(() => Dentry),
-  cwd: fMust(() => Dentry),
+  root: held(fMust(() => Dentry)),
+  cwd: held(fMust(() => Dentry)),
   umask: fU32,
-  exe: fRef(() => Dentry),
+  exe: held(fRef(() => Dentry)),
   cmdline: fRef(() => Bytes),
   environ: fRef(() => Bytes),
   actions: fMust(() => SignalActions),

@@ -9,7 +9,8 @@
 import { Bytes, type Table, tableKind, Words } from '../state/containers.ts';
 import { KIND } from '../state/kinds.ts';
 import {
-  fAny, fBool, fI32, fMust, fNum, fRef, fU32, fU8, kind, type Kind, nosave, type Rec, within,
+  fAny, fBool, fI32, fMust, fNum, fRef, fU32, fU8, fUsers, held, kind, type Kind, nosave,
+  type Rec, within,
 } from '../state/record.ts';
 import { chain, head, next, previous } from '../state/rules.ts';
 import { EpollItem } from './ipc.ts';
@@ -84,7 +85,7 @@ export interface Inode extends Rec {
 export const Inode: Kind<Inode> = kind<Inode>(KIND.inode, 'Inode', {
   serial: fU32,
   fs: fU8,
-  refs: fU32,
+  refs: fUsers,
   mode: fU32,
   uid: fU32,
   gid: fU32,
@@ -147,16 +148,16 @@ export interface Dentry extends Rec {
 
 export const Dentry: Kind<Dentry> = kind<Dentry>(KIND.dentry, 'Dentry', {
   name: fMust(() => Bytes),
-  parent: chain(fRef(() => Dentry)),
-  inode: fRef(() => Inode),
+  parent: chain(held(fRef(() => Dentry))),
+  inode: held(fRef(() => Inode)),
   firstChild: head(fRef(() => Dentry), 'children', 'parent'),
   nextSibling: next(fRef(() => Dentry), 'children', { back: 'previousSibling', owner: 'parent' }),
   previousSibling: previous(fRef(() => Dentry), 'nextSibling'),
-  refs: fU32,
+  refs: fUsers,
   pinned: fBool,
   inLower: fBool,
-  mounted: previous(fRef(() => Dentry), 'mountPoint'),
-  mountPoint: chain(previous(fRef(() => Dentry), 'mounted')),
+  mounted: previous(held(fRef(() => Dentry)), 'mountPoint'),
+  mountPoint: chain(previous(held(fRef(() => Dentry)), 'mounted')),
   deleted: fBool,
 });
 
@@ -203,12 +204,12 @@ export interface File extends Rec {
 
 export const File: Kind<File> = kind<File>(KIND.file, 'File', {
   kind: fU8,
-  refs: fU32,
+  refs: fUsers,
   flags: fU32,
   position: within(fNum, 0, 2 ** 63),
-  inode: fRef(() => Inode),
-  dentry: fRef(() => Dentry),
-  object: fAny,
+  inode: held(fRef(() => Inode)),
+  dentry: held(fRef(() => Dentry)),
+  object: held(fAny),
   content: fRef(() => Bytes),
   owner: fI32,
   ownerSignal: fU32,
@@ -217,7 +218,8 @@ export const File: Kind<File> = kind<File>(KIND.file, 'File', {
   variant: fU32,
 });
 
-export const FileSlots: Kind<Table<File>> = tableKind(KIND.fileSlots, 'FileSlots', () => File);
+export const FileSlots: Kind<Table<File>> =
+  tableKind(KIND.fileSlots, 'FileSlots', () => File, { holds: true });
 
 export interface FdTable extends Rec {
   /** Indexed by descriptor. */

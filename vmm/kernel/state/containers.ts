@@ -80,16 +80,21 @@ export interface Table<T extends Rec> extends Rec {
   set(index: number, value: T | null): void;
 }
 
-/** Declares a kind of table. Each has its own id so that images can be type-checked. */
+/**
+ * Declares a kind of table. Each has its own id so that images can be type-checked.
+ * @param options `holds`: its records count it among their users
+ */
 export function tableKind<T extends Rec>(
   id: number,
   name: string,
   target: () => Kind<T>,
+  { holds = false }: { holds?: boolean } = {},
 ): Kind<Table<T>> {
   const made: Kind<Table<T>> = kind<Table<T>>(id, name, { length: fU32 } as never, {
     tail: 'references',
     pieceBytes: 4,
     tailTarget: target as unknown as () => Kind<Rec>,
+    tailHolds: holds,
     prototype: {
       get capacity(): number {
         const self = this as unknown as Rec;

@@ -34,6 +34,10 @@ export interface FieldType<T> {
   readonly range?: NumberRange;
   /** A u32 that is at most (or below) the `length` of the container in another field. */
   readonly bound?: { readonly field: string; readonly isBelow: boolean };
+  /** For references: whether the target's count of users (fUsers) counts it. */
+  readonly holds?: boolean;
+  /** Of a u32: how many references that hold it there are. */
+  readonly counts?: boolean;
   /** For references: the place in a list or chain (state/rules.ts). */
   readonly link?: LinkRule;
   get(record: Rec, address: number): T;
@@ -65,6 +69,8 @@ export interface Kind<T extends Rec> {
   readonly fixedBytes: number;
   readonly tail: 'none' | 'raw' | 'references';
   readonly tailTarget: (() => Kind<Rec>) | null;
+  /** The references of the tail are counted among the users of their targets. */
+  readonly tailHolds: boolean;
   /** Of containers: the tail's pieces in bytes, of which `length` are in use; else 0. */
   readonly pieceBytes: number;
   /** A sandbox has only one of these. */
@@ -128,6 +134,14 @@ export function within(
 ): FieldType<number> {
   if (type.range === undefined) throw new Error('only numbers have a range');
   return { ...type, range: { ...type.range, least, most, step } };
+}
+
+/** Its users: references that hold it (held()), and perhaps others. It never comes near the end. */
+export const fUsers: FieldType<number> = { ...within(fU32, 0, 2 ** 31), counts: true };
+
+/** A reference that is counted among the users of its target. */
+export function held<T>(type: FieldType<T>): FieldType<T> {
+  return { ...type, holds: true };
 }
 
 /** An inline run of bytes; the getter gives a live Uint8Array, assignment copies and zero-fills. */
@@ -215,6 +229,7 @@ export const kinds: (Kind<Rec> | undefined)[] = [];
 export interface TailOptions<T extends Rec> {
   tail?: 'none' | 'raw' | 'references';
   tailTarget?: () => Kind<Rec>;
+  tailHolds?: boolean;
   pieceBytes?: number;
   isSingle?: boolean;
   /** Extra view members (methods of containers); fields are added to this prototype. */
@@ -243,6 +258,7 @@ export function kind<T extends Rec>(
     fixedBytes: Math.ceil(end / 8) * 8,
     tail: options.tail ?? 'none',
     tailTarget: options.tailTarget ?? null,
+    tailHolds: options.tailHolds ?? false,
     pieceBytes: options.pieceBytes ?? 0,
     isSingle: options.isSingle ?? false,
     fields: placed,

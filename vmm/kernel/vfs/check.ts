@@ -4,14 +4,12 @@
 import { S_ISDIR } from '../../abi/stat.ts';
 import type { Kernel } from '../kernel.ts';
 import { FILE_BYTES_MOST } from '../mm/page-cache.ts';
-import { Socket } from '../records/ipc.ts';
-import { Vma } from '../records/mm.ts';
 import { Process } from '../records/task.ts';
 import {
   Dentry, FdTable, File, FILE_DIRECTORY, FILE_GENERATED, FILE_LOG, FILE_REGULAR, FileSlots,
   FS_ANON, FS_OVERLAY, Inode,
 } from '../records/vfs.ts';
-import { kindIdAt, type Rec } from '../state/record.ts';
+import { kindIdAt, kinds, type Rec } from '../state/record.ts';
 import { saveObjects } from '../state/save.ts';
 import { isDots } from './remove.ts';
 
@@ -178,8 +176,6 @@ function checkCounts(k: Kernel, records: readonly Rec[]): void {
   const add = (target: Rec | null): void => {
     if (target !== null) counted.set(target, (counted.get(target) ?? 0) + 1);
   };
-  add(k.root.rootDentry);
-  add(k.root.console?.inode ?? null);
   for (const record of records) addReferences(record, add);
   for (const record of records) {
     if (!isKind(record, Dentry) && !isKind(record, Inode) && !isKind(record, File)) continue;
@@ -189,25 +185,15 @@ function checkCounts(k: Kernel, records: readonly Rec[]): void {
   }
 }
 
+/** The references that are counted (record.ts: held). */
 function addReferences(record: Rec, add: (target: Rec | null) => void): void {
-  if (isKind(record, Dentry)) {
-    const { parent, inode, mounted, mountPoint } = record as Dentry;
-    [parent, inode, mounted, mountPoint].forEach(add);
-  } else if (isKind(record, File)) {
-    const { inode, dentry } = record as File;
-    [inode, dentry].forEach(add);
-  } else if (isKind(record, Process)) {
-    const { root, cwd, exe } = record as Process;
-    [root, cwd, exe].forEach(add);
-  } else if (isKind(record, FileSlots)) {
-    const slots = record as FdTable['slots'];
-    for (let index = 0; index < slots.capacity; index++) add(slots.get(index));
-  } else if (isKind(record, Socket)) {
-    add((record as Socket).inode);
-  } else if (isKind(record, Vma)) {
-    const { inode, dentry } = record as Vma;
-    [inode, dentry].forEach(add);
+  const kind = kinds[kindIdAt(record.address)];
+  for (const { offset, type } of kind?.fields ?? []) {
+    if (type.holds === true) add(type.get(record, record.address + offset) as Rec | null);
   }
+  if (!isKind(record, FileSlots)) return;
+  const slots = record as FdTable['slots'];
+  for (let index = 0; index < slots.capacity; index++) add(slots.get(index));
 }
 
 function describe(record: Rec): string {
