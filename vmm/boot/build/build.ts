@@ -13,9 +13,10 @@ import { QueueConsole } from '../stdio/console.ts';
 import { describeCpu, describeState } from './describe-state.ts';
 import { drive } from '../run/drive.ts';
 import { type EntryWatch, watchEntry } from './entry-watch.ts';
-import type { OpenImage } from '../image/image-open.ts';
+import { type OpenImage, useUnnamedImage } from '../image/image-open.ts';
+import { openUnnamed } from '../image/new-file.ts';
 import { makePresent } from './fresh-pages.ts';
-import { type ImageDescription, writeImage } from '../image/image-write.ts';
+import { type ImageDescription, writeImage, writeImageInto } from '../image/image-write.ts';
 import { closeInstance, type Instance } from '../run/instance.ts';
 import { describeProgram, describeRootfs, launchProgram, toBytes } from '../run/launch.ts';
 import { describeLayer, endLine, launchLayer, openParent } from './build-layer.ts';
@@ -165,11 +166,12 @@ async function reorder(
   options: Build,
   saved: Saved,
 ): Promise<Omit<BuildResult, 'phases' | 'entry'>> {
-  const trial = `${options.output}.trial-${process.pid}`;
   let { checkpoint } = saved;
+  const trial = openUnnamed(options.output);
   try {
-    writeImage(trial, checkpoint, saved.description, saved.io);
-    const profile = await profileImage(trial, trainingOf(options)[0]);
+    writeImageInto(trial, checkpoint, saved.description, saved.io);
+    const profile = await useUnnamedImage(trial, options.output,
+      (image) => profileImage(image, trainingOf(options)[0]));
     const { frameOrder, baseFrames } = saved.checkpoint;
     const { bankFrames } = instance.k.ports.frames;
     let copies = baseFrames / COPIED_SHARE;
@@ -183,7 +185,7 @@ async function reorder(
       read: combined(profile.read.filter((frame) => frame >= baseFrames)),
     }, belowOf(options));
   } finally {
-    fs.rmSync(trial, { force: true });
+    fs.closeSync(trial);
   }
   const { onProgress } = options;
   const written = writeImage(options.output, checkpoint, saved.description, saved.io,

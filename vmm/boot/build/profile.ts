@@ -17,7 +17,7 @@ import { PAGE_BYTES } from '../../kernel/ports.ts';
 import { QueueConsole } from '../stdio/console.ts';
 import { drive } from '../run/drive.ts';
 import { DISCARDED_LOGS } from '../files/logs.ts';
-import { closeImage, openImage, type OpenImage } from '../image/image-open.ts';
+import type { OpenImage } from '../image/image-open.ts';
 import { closeInstance, type Instance } from '../run/instance.ts';
 import { launchSnapshot } from '../run/launch.ts';
 import { beginPhases } from '../run/phases.ts';
@@ -41,22 +41,17 @@ const USER_END = 0x8000_0000_0000;
 const NEWLINE = 0x0a;
 
 /**
- * Boots the image at `file` once and lists the frames it touched.
+ * Boots an image once and lists the frames it touched.
  * @param request what the trial reads from stdin
  */
 export async function profileImage(
-  file: string,
+  image: OpenImage,
   request: Uint8Array | undefined,
 ): Promise<Profile> {
   const console = new QueueConsole(() => true);
   console.push(request ?? Uint8Array.of(NEWLINE));
   console.end();
-  const image = openImage(file);
-  try {
-    return await runTrial(launchTrial(image, console), image, console);
-  } finally {
-    closeImage(image);
-  }
+  return await runTrial(launchTrial(image, console), image, console);
 }
 
 function launchTrial(image: OpenImage, console: QueueConsole): Instance {

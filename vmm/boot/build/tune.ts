@@ -9,7 +9,7 @@ import { takeCheckpoint } from './checkpoint.ts';
 import { QueueConsole } from '../stdio/console.ts';
 import { makePresent } from './fresh-pages.ts';
 import { ImageFile } from '../image/image-file.ts';
-import { type OpenImage, useImage } from '../image/image-open.ts';
+import { closeImage, openImage, type OpenImage, useImage } from '../image/image-open.ts';
 import { listImages } from '../image/image-parent.ts';
 import { type WrittenImage, writeImage } from '../image/image-write.ts';
 import { closeInstance } from '../run/instance.ts';
@@ -38,7 +38,7 @@ export async function tuneImage(file: string, options: TuneOptions = {}): Promis
   const requests = (options.requests ?? []).map((line) => endLine(toBytes(line)));
   const profiles: Profile[] = [];
   for (let boot = 0; boot < boots; boot++) {
-    profiles.push(await profileImage(file, requests[boot % requests.length]));
+    profiles.push(await profileFile(file, requests[boot % requests.length]));
   }
   const hot = usualOf(profiles);
   if (hot.written.length + hot.read.length === 0) {
@@ -52,6 +52,15 @@ export async function tuneImage(file: string, options: TuneOptions = {}): Promis
     hotFrames: [before.hotFrames, after.hotFrames],
     writeFrames: [before.writeFrames, after.writeFrames],
   };
+}
+
+async function profileFile(file: string, request: Uint8Array | undefined): Promise<Profile> {
+  const image = openImage(file);
+  try {
+    return await profileImage(image, request);
+  } finally {
+    closeImage(image);
+  }
 }
 
 /** A rewritten image has another digest, by which its children would not find it. */

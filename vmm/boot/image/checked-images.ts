@@ -40,5 +40,7 @@ export function isCheckedImage(stat: fs.BigIntStats, digest: Uint8Array, schema:
 
 /** Remembers a file that has just been checked. */
 export function rememberImage(stat: fs.BigIntStats, digest: Uint8Array, schema: string): void {
-  if (isGuarded(stat)) writeEntry(SHELF, fileIdentity(stat), contentOf(digest, schema));
+  // A file without a name is not opened again.
+  if (!isGuarded(stat) || stat.nlink === 0n) return;
+  writeEntry(SHELF, fileIdentity(stat), contentOf(digest, schema));
 }

@@ -68,6 +68,22 @@ export function openImage(path: string): OpenImage {
   return image;
 }
 
+/**
+ * Opens the image in an open file that has no name, for `use` alone.
+ * @param beside where its parents are: a path in their directory
+ * @throws as openImage() does
+ */
+export async function useUnnamedImage<T>(
+  fd: number, beside: string, use: (image: OpenImage) => Promise<T>,
+): Promise<T> {
+  const image = load(`/proc/self/fd/${fd}`, true, beside);
+  try {
+    return await use(image);
+  } finally {
+    closeImage(image);
+  }
+}
+
 /** The check of openImage(), keeping nothing: boots of the same file go on. @throws as it does */
 export function checkImage(path: string): void {
   closeImage(load(path, false));
@@ -97,7 +113,7 @@ function dispose(image: OpenImage): void {
 }
 
 /** Reads and checks a file; what `isTrusted` allows and an earlier process did is not repeated. */
-function load(path: string, isTrusted: boolean): OpenImage {
+function load(path: string, isTrusted: boolean, beside: string = path): OpenImage {
   const fd = openFile(path);
   try {
     const stat = fs.fstatSync(fd, { bigint: true });
@@ -110,7 +126,7 @@ function load(path: string, isTrusted: boolean): OpenImage {
     checkMemory(header);
     const frames = findSection(header, 'frames');
     const opened = { path, fd, digest, header, frames, identity: fileIdentity(stat) };
-    const image = finish(opened, openParents(path, header));
+    const image = finish(opened, openParents(beside, header));
     if (isKnown) return image;
     checkOrClose(image);
     rememberImage(stat, digest, schemaName());

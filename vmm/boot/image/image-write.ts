@@ -3,12 +3,12 @@
 // name.
 import type { Hash } from 'node:crypto';
 import * as fs from 'node:fs';
-import * as path from 'node:path';
 import type { CfiContent, CfiIoEntry, CfiSectionKind } from '../../../formats/cfi/header.ts';
 import { encodeCfi, encodeIoTable, planCfi } from '../../../formats/cfi/write.ts';
 import { PAGE_BYTES } from '../../kernel/ports.ts';
 import type { Checkpoint } from '../build/checkpoint.ts';
 import { writeAll, writeFrames } from '../build/write-frames.ts';
+import { NewFile } from './new-file.ts';
 import { beginSha256, sha256 } from './sha256.ts';
 
 /** Everything in the header that the checkpoint itself does not know. */
@@ -33,6 +33,25 @@ export function writeImage(
   io: readonly CfiIoEntry[],
   onProgress: (done: number, total: number) => void = () => undefined,
 ): WrittenImage {
+  const made = new NewFile(file);
+  try {
+    const written = writeImageInto(made.fd, checkpoint, description, io, onProgress);
+    made.finish();
+    return written;
+  } catch (error) {
+    made.abandon();
+    throw error;
+  }
+}
+
+/** The same into an open file, which is empty. @throws the file system's errors */
+export function writeImageInto(
+  fd: number,
+  checkpoint: Checkpoint,
+  description: ImageDescription,
+  io: readonly CfiIoEntry[],
+  onProgress: (done: number, total: number) => void = () => undefined,
+): WrittenImage {
   const content = describe(checkpoint, description);
   const small: Record<Exclude<CfiSectionKind, 'frames'>, Uint8Array> = {
     objects: checkpoint.objects,
@@ -48,26 +67,16 @@ export function writeImage(
   ];
   const plan = planCfi(content, sizes);
   const offsets = new Map(plan.sections.map((section) => [section.kind, section.offset]));
-  const temporary = temporaryName(file);
-  const fd = fs.openSync(temporary, 'wx', 0o644);
-  try {
-    for (const kind of kinds) writeAll(fd, small[kind], offsets.get(kind) as number);
-    const frames = writeHashedFrames(fd, checkpoint, offsets.get('frames') as number, onProgress);
-    const sections = [
-      ...kinds.map((kind) => ({ kind, bytes: small[kind].length, sha256: sha256([small[kind]]) })),
-      { kind: 'frames' as const, bytes: framesBytes, sha256: frames.digest() as Uint8Array },
-    ];
-    const beginning = encodeCfi({ header: content, sections }, sha256);
-    fs.ftruncateSync(fd, beginning.fileBytes);
-    writeAll(fd, beginning.prologueAndHeader, 0);
-    fs.fsyncSync(fd);
-    fs.closeSync(fd);
-    fs.renameSync(temporary, file);
-    return { bytes: beginning.fileBytes, frames: checkpoint.frameOrder.length };
-  } catch (error) {
-    abandon(fd, temporary);
-    throw error;
-  }
+  for (const kind of kinds) writeAll(fd, small[kind], offsets.get(kind) as number);
+  const frames = writeHashedFrames(fd, checkpoint, offsets.get('frames') as number, onProgress);
+  const sections = [
+    ...kinds.map((kind) => ({ kind, bytes: small[kind].length, sha256: sha256([small[kind]]) })),
+    { kind: 'frames' as const, bytes: framesBytes, sha256: frames.digest() as Uint8Array },
+  ];
+  const beginning = encodeCfi({ header: content, sections }, sha256);
+  fs.ftruncateSync(fd, beginning.fileBytes);
+  writeAll(fd, beginning.prologueAndHeader, 0);
+  return { bytes: beginning.fileBytes, frames: checkpoint.frameOrder.length };
 }
 
 function describe(checkpoint: Checkpoint, description: ImageDescription): CfiContent {
@@ -87,20 +96,6 @@ function describe(checkpoint: Checkpoint, description: ImageDescription): CfiCon
       tables: checkpoint.tableCount,
     },
   };
-}
-
-function temporaryName(file: string): string {
-  const unique = `${process.pid}-${Math.random().toString(36).slice(2, 10)}`;
-  return path.join(path.dirname(file), `.${path.basename(file)}.${unique}.tmp`);
-}
-
-function abandon(fd: number, temporary: string): void {
-  try {
-    fs.closeSync(fd);
-  } catch {
-    // It was closed already: the rename failed.
-  }
-  fs.rmSync(temporary, { force: true });
 }
 
 function bytesOf(words: Uint32Array): Uint8Array {
