@@ -49,10 +49,15 @@ function endTimers(k: Kernel, process: Process): void {
 export function letParentGo(k: Kernel, process: Process): void {
   if (!process.holdsParent) return;
   process.holdsParent = false;
-  if (process.parent !== null) wake(k, childQueueOf(k, process.parent));
+  if (process.parent !== null) wakeWaiting(k, process.parent);
 }
 
-/** Where a process's threads wait for its children. */
+/** Wakes threads that wait for a child. Takes no memory: a process can always end. */
+function wakeWaiting(k: Kernel, parent: Process): void {
+  if (parent.childQueue !== null) wake(k, parent.childQueue);
+}
+
+/** Where a process's threads wait for its children; made when the first one does. */
 export function childQueueOf(k: Kernel, process: Process): NonNullable<Process['childQueue']> {
   process.childQueue ??= makeWaitQueue(k);
   return process.childQueue;
@@ -83,7 +88,7 @@ function tellParent(k: Kernel, process: Process): void {
       value: isKilled ? process.exitSignal : process.exitCode,
     });
   }
-  wake(k, childQueueOf(k, parent));
+  wakeWaiting(k, parent);
 }
 
 function leavesChildren(parent: Process): boolean {
@@ -111,7 +116,7 @@ function tellOfStop(k: Kernel, process: Process, code: number, value: number): v
   if ((readAction(parent, SIGCHLD).flags & SA_NOCLDSTOP) === 0) {
     sendSignal(k, parent, { ...makeInfo(SIGCHLD, code, process.pid, process.realUid), value });
   }
-  wake(k, childQueueOf(k, parent));
+  wakeWaiting(k, parent);
 }
 
 /** Takes a zombie out of the tree and frees it. Preconditions: it is not the current process. */
