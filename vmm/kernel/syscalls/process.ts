@@ -12,7 +12,6 @@ import { type CloneRequest, cloneTask } from '../task/clone.ts';
 import { blockUninterruptibly } from '../task/block.ts';
 import { exitProcess, exitTask } from '../task/exit.ts';
 import { findProcess } from '../task/family.ts';
-import { childQueueOf } from '../task/zombie.ts';
 import type { Args } from './args.ts';
 import { type Family, full, missing, NO_RESULT, partial } from './define.ts';
 
@@ -105,7 +104,7 @@ function startClone(k: Kernel, task: Task, request: CloneRequest): number {
 function awaitRelease(k: Kernel, task: Task): number {
   const pid = task.waitArgument;
   if (findProcess(k, pid)?.holdsParent !== true) return pid;
-  return blockUninterruptibly(k, task, childQueueOf(k, task.process));
+  return blockUninterruptibly(k, task);
 }
 
 function getpid(_k: Kernel, task: Task): number {

@@ -7,7 +7,7 @@
 //      ▲                                                   │
 //      └────────── executed again ◄── wake(k, queue) / deadline / signal
 //
-// Invariant: a task has waiters if and only if it is TASK_BLOCKED.
+// Invariant: a task has waiters only while it is TASK_BLOCKED.
 import type { Kernel } from '../kernel.ts';
 import { TASK_BLOCKED, TASK_RUNNABLE, type Task, Waiter, WaitQueue } from '../records/task.ts';
 import { BLOCKED, ERESTART_RESTARTBLOCK, ERESTARTSYS } from '../syscalls/define.ts';
@@ -49,11 +49,10 @@ export function block(
 }
 
 /**
- * Makes `task` wait for a wake-up of `queue`, whatever signals come; the caller looks again whether
- * it has what it waits for.
+ * Makes `task` wait for wakeTask(), whatever signals come; the caller looks again whether it has
+ * what it waits for. Takes no memory.
  */
-export function blockUninterruptibly(k: Kernel, task: Task, queue: WaitQueue): number {
-  addWaiter(k, queue, task);
+export function blockUninterruptibly(k: Kernel, task: Task): number {
   task.state = TASK_BLOCKED;
   dequeue(k, task);
   return BLOCKED;

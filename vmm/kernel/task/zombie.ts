@@ -14,8 +14,8 @@ import { deletePosixTimer } from '../time/posix-timers.ts';
 import { dropDentry } from '../vfs/dentry.ts';
 import { closeAllFds } from '../vfs/fd-table.ts';
 import { freeQueue } from '../ipc/anon-file.ts';
-import { makeWaitQueue, wake } from './block.ts';
-import { forEachChild, linkChild, reaperOf, unlinkChild } from './family.ts';
+import { makeWaitQueue, wake, wakeTask } from './block.ts';
+import { forEachChild, forEachProcess, linkChild, reaperOf, unlinkChild } from './family.ts';
 import { inProcessOf } from './fork-process.ts';
 import { releaseRobustList } from './robust-list.ts';
 
@@ -45,11 +45,19 @@ function endTimers(k: Kernel, process: Process): void {
   process.realTimer = null;
 }
 
-/** A parent that waits in vfork(2) goes on: the child has execed or ended. */
+/**
+ * The thread that waits in vfork(2) for this process goes on: it has execed or ended. Whoever else
+ * is woken finds that its call has to wait on.
+ */
 export function letParentGo(k: Kernel, process: Process): void {
   if (!process.holdsParent) return;
   process.holdsParent = false;
-  if (process.parent !== null) wakeWaiting(k, process.parent);
+  forEachProcess(k, ({ tasks }) => {
+    for (let i = 0; i < tasks.length; i++) {
+      const task = tasks.get(i);
+      if (task !== null && task.waitArgument === process.pid) wakeTask(k, task);
+    }
+  });
 }
 
 /** Wakes threads that wait for a child. Takes no memory: a process can always end. */
