@@ -14,16 +14,21 @@ import { pythonMissing } from './python-missing.ts';
 
 const test = suite('test/oracle/processes');
 const testKvm = needs(test, kvmMissing());
-const TOUR = fixturePath('shell/tour.sh');
 
-for (const shell of ['dash', 'bash', 'busybox'] as const) {
-  const testShell = needs(test, kvmMissing() ?? programMissing(shell));
-  testShell(`${shell} goes on a tour as on the host`, () => {
-    const path = findProgram(shell) as string;
-    const argv = shell === 'busybox' ? [path, 'sh', TOUR] : [path, TOUR];
-    const { guest } = compareWithHost({ argv, timeoutMs: 60_000, retries: 1 });
-    assert.is(guest.code, 0);
-  }, { timeoutMs: 180_000 });
+const shells = ['dash', 'bash', 'busybox'] as const;
+const scripts: readonly (readonly [script: string, shells: readonly string[]])[] = [
+  ['tour', shells], ['scripts', shells], ['bash', ['bash']],
+];
+for (const [script, wanted] of scripts) {
+  for (const shell of wanted) {
+    const testShell = needs(test, kvmMissing() ?? programMissing(shell));
+    testShell(`${shell} runs ${script}.sh as on the host`, () => {
+      const path = findProgram(shell) as string;
+      const argv = [path, ...shell === 'busybox' ? ['sh'] : [], fixturePath(`shell/${script}.sh`)];
+      const { guest } = compareWithHost({ argv, timeoutMs: 60_000, retries: 1 });
+      assert.is(guest.code, 0);
+    }, { timeoutMs: 180_000 });
+  }
 }
 
 const testPython = needs(test, kvmMissing() ?? pythonMissing());

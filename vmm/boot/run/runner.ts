@@ -132,8 +132,7 @@ export class Runner {
       this.hooks.afterCall?.(task);
     }
     if (task.state !== TASK_RUNNABLE || task.process.exited) return false;
-    deliverSignals(k, task);
-    return task.state === TASK_RUNNABLE && !task.process.exited;
+    return deliverSignals(k, task) && task.state === TASK_RUNNABLE && !task.process.exited;
   }
 
   /** One entry into the guest; false when the time slice is over. */

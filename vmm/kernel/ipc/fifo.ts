@@ -18,6 +18,17 @@ import { freePipe, makePipe, PIPE_BOTH_ENDS, PIPE_READ_END, PIPE_WRITE_END } fro
 const OPEN_WAITS = 1;
 
 /**
+ * Opens an end of a nameless pipe again, through /proc/self/fd. Linux: nobody waits for the other
+ * side there, which may be gone.
+ */
+export function openPipeAgain(k: Kernel, inode: Inode, flags: number): File {
+  const mode = flags & O_ACCMODE;
+  const oneEnd = mode === O_RDONLY ? PIPE_READ_END : PIPE_WRITE_END;
+  const variant = mode === O_RDWR ? PIPE_BOTH_ENDS : oneEnd;
+  return finishOpen(k, fifoOf(k, inode), inode, flags, variant);
+}
+
+/**
  * Opens the FIFO `inode` (open(2) calls it last, for its wait fields are used here).
  * @returns a file with one reference (its inode set), -ENXIO, or what block() says: BLOCKED,
  * -ERESTARTSYS

@@ -26,7 +26,7 @@ export interface Timer extends Rec {
   task: Task | null;
   /** TimerFd, or nothing, by action. */
   object: Rec | null;
-  /** ITIMER_REAL: whom it signals. */
+  /** ITIMER_REAL and timer_create(2): whom it signals. */
   process: Process | null;
   signal: number;
   value: number;

@@ -22,6 +22,7 @@ export function makePosixTimer(k: Kernel, process: Process): Timer | null {
   if (count >= POSIX_TIMERS_MOST) return null;
   const timer = k.arena.make(Timer);
   timer.action = TIMER_POSIX;
+  timer.process = process;
   timer.id = process.nextTimerId;
   process.nextTimerId = (process.nextTimerId + 1) % 0x8000_0000;
   timer.nextOfProcess = process.posixTimers;
@@ -51,7 +52,7 @@ export function deletePosixTimer(k: Kernel, process: Process, timer: Timer): voi
 
 /** A timer expired `count` times: queues its signal, or counts overruns while one is queued. */
 export function posixTimerExpired(k: Kernel, timer: Timer, count: number): void {
-  const { process } = k.root;
+  const { process } = timer;
   if (process === null || timer.notify === SIGEV_NONE) return;
   const queued = findTimerSignal(process, timer.id);
   if (queued !== null) {

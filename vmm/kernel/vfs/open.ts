@@ -10,7 +10,7 @@ import {
 import {
   S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_ISDIR, S_ISLNK,
 } from '../../abi/stat.ts';
-import { openFifo } from '../ipc/fifo.ts';
+import { openFifo, openPipeAgain } from '../ipc/fifo.ts';
 import type { Kernel } from '../kernel.ts';
 import type { Process, Task } from '../records/task.ts';
 import {
@@ -205,7 +205,7 @@ function reopen(k: Kernel, task: Task, from: File, flags: number): File | number
   if ((flags & O_DIRECTORY) !== 0) return -ENOTDIR;
   if (from.kind === FILE_PIPE && inode !== null) {
     inode.object = from.object;
-    return openFifo(k, task, inode, flags & ~OPEN_ONLY);
+    return openPipeAgain(k, inode, flags & ~OPEN_ONLY);
   }
   if (from.kind === FILE_CONSOLE) return reopenStream(k, from, flags & ~OPEN_ONLY);
   if (from.kind !== FILE_REGULAR || inode === null) return -ENXIO;
