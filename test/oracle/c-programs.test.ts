@@ -45,6 +45,7 @@ const rows: readonly Row[] = [
   { name: 'exec', variants: both },
   { name: 'exec-state', variants: both },
   { name: 'ipc-processes', variants: both, retries: 1 },
+  { name: 'process-limit', variants: both },
   { name: 'sendfile' },
   { name: 'entry', stdin: 'one\ntwo\n', variants: both, retries: 1 },
   { name: 'stdin-echo', stdin: '1\n22\n333\n', variants: both },

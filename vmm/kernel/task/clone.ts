@@ -74,10 +74,16 @@ function checkRequest(k: Kernel, parent: Task, request: CloneRequest): number {
   if (isThread && (low & CLONE_PIDFD) !== 0) return -EINVAL;
   if ((low & NAMESPACES) !== 0) return -EPERM;
   if (isThread ? (low & SHARED) !== SHARED : (low & NOT_FOR_PROCESSES) !== 0) return -EAGAIN;
-  const most = Math.min(k.limits.threads, softLimit(parent.process, RLIMIT_NPROC));
-  if (countThreads(k) >= most) return -EAGAIN;
+  if (countThreads(k) >= k.limits.threads || isUserAtLimit(k, parent)) return -EAGAIN;
   if ((low & CLONE_SETTLS) !== 0 && !(request.tls < USER_END)) return -EPERM;
   return 0;
+}
+
+/** RLIMIT_NPROC: the threads of all processes of the user; root (Linux: INIT_USER) may have more. */
+function isUserAtLimit(k: Kernel, { process }: Task): boolean {
+  const { realUid } = process;
+  const most = softLimit(process, RLIMIT_NPROC);
+  return realUid !== 0 && most !== Infinity && countThreads(k, realUid) >= most;
 }
 
 function clearsHandlersOfSharer(flags: number): boolean {

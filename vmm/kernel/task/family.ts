@@ -67,10 +67,12 @@ export function isGroupOfSession(k: Kernel, pgid: number, sid: number): boolean 
   return found;
 }
 
-/** Threads of all processes. */
-export function countThreads(k: Kernel): number {
+/** Threads of all processes, or of those of one real user. */
+export function countThreads(k: Kernel, uid?: number): number {
   let count = 0;
-  forEachProcess(k, ({ tasks, exited }) => { count += exited ? 1 : tasks.length; });
+  forEachProcess(k, ({ tasks, exited, realUid }) => {
+    if (uid === undefined || uid === realUid) count += exited ? 1 : tasks.length;
+  });
   return count;
 }
 
