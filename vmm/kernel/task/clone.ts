@@ -79,7 +79,7 @@ function checkRequest(k: Kernel, parent: Task, request: CloneRequest): number {
   return 0;
 }
 
-/** RLIMIT_NPROC: the threads of all processes of the user; root (Linux: INIT_USER) may have more. */
+/** RLIMIT_NPROC: threads of all processes of the user. Linux: root (INIT_USER) may have more. */
 function isUserAtLimit(k: Kernel, { process }: Task): boolean {
   const { realUid } = process;
   const most = softLimit(process, RLIMIT_NPROC);
