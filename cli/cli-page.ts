@@ -26,7 +26,9 @@ Sizes have a unit: \`512m\` or \`512Mi\`, \`1g\`, \`64k\`, \`4096b\` (1024 based
 \`500ms\`, \`5s\`, \`2m\`, \`1h\`. A bare number is refused.
 
 Ctrl-C and SIGTERM, SIGHUP, SIGQUIT, SIGUSR1 and SIGUSR2 go to the guest; the second SIGINT or
-SIGTERM kills it.
+SIGTERM kills it. With \`--checkpoint\`, SIGUSR1 saves the guest instead, each time over the last;
+what came of it is said on stderr, and the guest goes on. Of a guest that was booted, the image
+holds only what differs from the one it came from, beside which it has to be.
 
 A guest of \`run\` and \`build\` does not inherit your environment. It gets \`PATH\`,
 \`HOME=/root\`, \`TERM\` on a terminal, and what \`--env\` and \`--env-file\` say.

@@ -16,7 +16,7 @@ import type { CommandName } from './spec.ts';
 export type Loaders = Readonly<Partial<Record<CommandName, () => Promise<{ command: Command }>>>>;
 
 /** One sentence on stderr and one on what to do about it, or both as JSON. */
-function showError(error: unknown, output: Output): number {
+export function showError(error: unknown, output: Output): number {
   const description = describeError(error);
   if (output.json) {
     output.complain(JSON.stringify(description));

@@ -3,12 +3,13 @@
 
 import { writeFileSync } from 'node:fs';
 import process from 'node:process';
-import type { Report, Status } from '../vmm/options.ts';
+import type { CheckpointOptions, CheckpointResult, Report, Status } from '../vmm/options.ts';
 import type { Arguments } from './args.ts';
-import { CommandError } from './errors.ts';
+import { CommandError, UsageError } from './errors.ts';
 import { EXIT_FAILED, EXIT_TIMEOUT } from './exit-codes.ts';
 import { printable } from './output.ts';
 import type { Output } from './output.ts';
+import type { GuestSaver } from './save-guest.ts';
 import type { Tracing } from './strace.ts';
 
 /** The part of Sandbox that is needed here. */
@@ -16,6 +17,7 @@ export interface RunningGuest {
   readonly status: Promise<Status>;
   kill(signal?: string | number): void;
   report(): Report;
+  checkpoint(file: string, options: CheckpointOptions): Promise<CheckpointResult>;
 }
 
 /**
@@ -39,8 +41,11 @@ export class SignalRelay {
   #guest: Pick<RunningGuest, 'kill'> | null = null;
   #waiting: string[] = [];
   #isAsked: boolean = false;
+  readonly #onUser1: (() => void) | null;
 
-  constructor() {
+  /** @param onUser1 told of SIGUSR1 in place of the guest, once there is one */
+  constructor(onUser1: (() => void) | null = null) {
+    this.#onUser1 = onUser1;
     this.#handlers = passedOn.map((signal) => {
       const handler = (): void => this.#take(signal);
       process.on(signal, handler);
@@ -69,6 +74,10 @@ export class SignalRelay {
   #take(signal: string): void {
     if (this.#guest === null) {
       this.#waiting.push(signal);
+      return;
+    }
+    if (signal === 'SIGUSR1' && this.#onUser1 !== null) {
+      this.#onUser1();
       return;
     }
     const isInsistent = insistent.includes(signal);
@@ -100,6 +109,15 @@ export function concludeStatus(status: Status, args: Arguments, output: Output):
   return status.code;
 }
 
+/** Loaded when it is asked for: `boot` does not wait for it. */
+async function prepareSaver(
+  file: string, args: Arguments, output: Output,
+): Promise<GuestSaver> {
+  if (file === '') throw new UsageError('--checkpoint needs a file to write.');
+  const { GuestSaver: Saver } = await import('./save-guest.ts');
+  return await Saver.prepare(file, args, output);
+}
+
 /**
  * Starts a guest and waits for its end. Ownership: the process ends next, and with it goes what the
  * guest held, faster than we could give it back.
@@ -107,11 +125,17 @@ export function concludeStatus(status: Status, args: Arguments, output: Output):
 export async function superviseGuest(
   start: () => Promise<RunningGuest>, args: Arguments, output: Output, tracing: Tracing,
 ): Promise<number> {
-  const relay = new SignalRelay();
+  const file = args.text('checkpoint');
+  const saver = file === undefined ? null : await prepareSaver(file, args, output);
+  let guest: RunningGuest | null = null;
+  const relay = new SignalRelay(saver === null ? null : () => {
+    if (guest !== null) saver.save(guest);
+  });
   try {
-    const guest = await start();
+    guest = await start();
     relay.connect(guest);
     const status = await guest.status;
+    await saver?.idle();
     tracing.finish();
     const path = args.text('report');
     if (path !== undefined) writeReport(path, guest.report());

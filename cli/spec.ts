@@ -66,6 +66,14 @@ const report: FlagSpec = {
   name: 'report', value: 'FILE', complete: 'file', help: 'write times and counts as JSON',
 };
 
+const checkpoint: FlagSpec = {
+  name: 'checkpoint', value: 'FILE', complete: 'file',
+  help: 'at SIGUSR1, save the guest as it is just then as the image FILE, and go on',
+};
+const allowSecrets: FlagSpec = {
+  name: 'allow-secrets',
+  help: 'save a program although variables it was given look like secrets',
+};
 const log: FlagSpec = {
   name: 'log', value: 'FILE[:DST]', repeat: true, complete: 'file',
   help: 'let the guest append to FILE, which it sees as the device DST (default: the same path)',
@@ -112,7 +120,7 @@ export const commands: readonly CommandSpec[] = [
     usage: '[flags] [--] COMMAND [argument …]',
     operands: { low: 1, high: Infinity, what: 'a command' },
     guest: true,
-    flags: programFlags,
+    flags: [...programFlags, checkpoint, allowSecrets],
     examples: [
       "catavmm run -- python3 -c 'print(6 * 7)'",
       'catavmm run --memory 256m --timeout 5s sha256sum /etc/os-release',
@@ -152,10 +160,7 @@ export const commands: readonly CommandSpec[] = [
         name: 'self-contained',
         help: 'store mapped and open files too: boots with an empty rootfs',
       },
-      {
-        name: 'allow-secrets',
-        help: 'save a program although variables it was given look like secrets',
-      },
+      allowSecrets,
       ...programFlags,
     ],
     examples: [
@@ -184,6 +189,7 @@ export const commands: readonly CommandSpec[] = [
         name: 'count', short: 'n', value: 'N',
         help: 'boot N times, one after another, each with all of stdin (default: 1)',
       },
+      checkpoint,
       { name: 'verify', help: "check the digest of the image's memory first" },
       {
         name: 'eager',

@@ -4,7 +4,7 @@
 
 const left = new RegExp(`/(${[
   'boot/build/[a-z-]+', 'boot/image/(verify|baseline-image)', 'boot/restore/(baseline|template)',
-  'boot/run/strace-hook', 'template', 'boot-many', 'help', 'show-version',
+  'boot/run/strace-hook', 'template', 'boot-many', 'save-guest', 'help', 'show-version',
 ].join('|')})\\.ts$`);
 
 const result = await Bun.build({

@@ -11,9 +11,10 @@
 const directory = `${__dirname}/BUNDLE_DIRECTORY`;
 
 /** Words and variables that boot.cjs has no code for. */
-const long = /^--(strace|verify|version|help|mode|count|eager|without)/;
+const long = /^--(strace|verify|version|help|mode|count|eager|without|checkpoint)/;
 const isFull = (word) => long.test(word) || /^-[a-zA-Z]*[hVcn]/.test(word);
-const variables = ['STRACE', 'STRACE_SUMMARY', 'VERIFY', 'MODE', 'COUNT', 'EAGER', 'WITHOUT'];
+const variables = ['STRACE', 'STRACE_SUMMARY', 'VERIFY', 'MODE', 'COUNT', 'EAGER', 'WITHOUT',
+  'CHECKPOINT'];
 const isSet = (variable) => process.env[`CATAVMM_${variable}`] !== undefined;
 const words = process.argv.slice(2);
 const isSmall = words[0] === 'boot' && !words.some(isFull) && !variables.some(isSet);

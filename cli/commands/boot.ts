@@ -5,6 +5,7 @@ import process from 'node:process';
 import type { Technique } from '../../vmm/options.ts';
 import { Sandbox } from '../../vmm/sandbox.ts';
 import type { Command } from '../context.ts';
+import { UsageError } from '../errors.ts';
 import { asThisProcess, noteEvent, superviseGuest } from '../guest.ts';
 import { parseBootCount, parseLimits, parseRootfs } from '../program.ts';
 import { makeTracing } from '../strace.ts';
@@ -14,6 +15,9 @@ export const command: Command = async (context) => {
   const mode = args.text('mode') ?? 'cold';
   const count = parseBootCount(args);
   if (mode !== 'cold' || count > 1) {
+    if (args.has('checkpoint')) {
+      throw new UsageError('--checkpoint is for one boot from the file.');
+    }
     const { bootMany } = await import('../boot-many.ts');
     return await bootMany(context, mode as 'cold' | 'warm' | 'fork', count);
   }

@@ -5,6 +5,7 @@
 //
 //   parent.cfi   | runtime, libraries …                 |  ◄── by digest ──┐
 //   child.cfi                        | what differs | header.parent ──────┘
+import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { CatavmmError } from '../../errors.ts';
 import { parseMemory } from '../../memory-size.ts';
@@ -37,6 +38,12 @@ export function openParent(options: BuildOptions): OpenImage {
 
 /** Children find their parents by digest in their own directory. @throws CatavmmError */
 export function requireBeside(output: string, { path: file, digest }: ImageSource): void {
+  if (isSameFile(output, file)) {
+    throw new CatavmmError(
+      'CATAVMM_OPTION', `${output} would replace the image that it is based on.`,
+      'Write it to another file beside that one.',
+    );
+  }
   try {
     findParent(output, digest);
   } catch {
@@ -46,6 +53,11 @@ export function requireBeside(output: string, { path: file, digest }: ImageSourc
       `Write it to ${path.dirname(file)}, and name both *.cfi.`,
     );
   }
+}
+
+function isSameFile(one: string, other: string): boolean {
+  const [a, b] = [one, other].map((file) => fs.statSync(file, { throwIfNoEntry: false }));
+  return a !== undefined && b !== undefined && a.dev === b.dev && a.ino === b.ino;
 }
 
 /** A file that is an image, and what it is named by. */
