@@ -41,7 +41,8 @@ export interface SandboxOptions {
   timeoutMs?: number;
   /**
    * Longest stretch, in milliseconds, that a computing guest keeps the event loop waiting when
-   * nobody else wants to run. Default 16.
+   * nobody else wants to run. Default 16. When it is given, a guest that shares this process's
+   * descriptors keeps it waiting for input as well, up to 50.
    */
   burstMs?: number;
   /** Aborting kills the guest; the pending promises reject with `signal.reason`. */

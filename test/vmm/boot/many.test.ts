@@ -132,7 +132,7 @@ testKvm('a guest that ends without reading lets go of its stdin', async () => {
 test('QueueConsole waits longer than a timer can, and tells when the guest has read', async () => {
   const console = new QueueConsole(() => true);
   let isOver = false;
-  const wait = console.wait({ stdin: true, output: false, timeoutMs: 1e12 });
+  const wait = console.wait({ stdin: true, output: 0, timeoutMs: 1e12 });
   void Promise.resolve(wait).then(() => { isOver = true; });
   await sleep(20);
   assert.is(isOver, false);

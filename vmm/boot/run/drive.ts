@@ -8,7 +8,7 @@ import { nowNs } from '../../kernel/time/clock.ts';
 import { nextDeadlineNs, runTimers } from '../../kernel/time/timers.ts';
 import { setSliceInterval } from '../../host/slice-timer.ts';
 import { monotonicNs } from '../../host/clock.ts';
-import type { WaitableConsole } from '../stdio/console.ts';
+import { giveTurn } from '../../host/event-loop.ts';
 import type { Instance } from './instance.ts';
 
 /** Why driving stopped. */
@@ -48,7 +48,7 @@ export async function drive(instance: Instance, options: DriveOptions): Promise<
     if (state === 'budget') {
       setSliceInterval(0);
       busy++;
-      await new Promise((resolve) => { setImmediate(resolve); });
+      await giveTurn();
       busy--;
       continue;
     }
@@ -66,11 +66,7 @@ function pollConsole(instance: Instance): void {
   const { k, console } = instance;
   if (k.root.console?.queue.first == null) return;
   if (k.root.console.wantsInput && console.readable()) consoleReadable(k);
-  if (k.root.console.wantsOutput && canWrite(console)) consoleWritable(k);
-}
-
-function canWrite(console: WaitableConsole): boolean {
-  return console.writable(1) && console.writable(2);
+  if (k.root.console.wantsOutput !== 0) consoleWritable(k);
 }
 
 function waitForHost(instance: Instance, options: DriveOptions): void | Promise<void> {
@@ -83,7 +79,7 @@ function waitForHost(instance: Instance, options: DriveOptions): void | Promise<
   const timeoutMs = Math.max(0, Math.min(guestMs, hostMs));
   return console.wait({
     stdin: wantsInput,
-    output: k.root.console?.wantsOutput === true,
+    output: k.root.console?.wantsOutput ?? 0,
     timeoutMs,
   });
 }

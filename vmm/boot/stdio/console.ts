@@ -2,6 +2,7 @@
 // and empties (API). Both can wait for what would make a blocked guest go on.
 import { EAGAIN, EPIPE } from '../../abi/errno.ts';
 import { POLLIN, POLLOUT } from '../../abi/poll.ts';
+import { giveTurn } from '../../host/event-loop.ts';
 import type { ConsolePort } from '../../kernel/ports.ts';
 import {
   isReadable, isWritable, pollFds, readFd, setTerminalMode, terminalMode, terminalSize, writeFd,
@@ -10,7 +11,8 @@ import {
 /** What a driver may wait for while all threads of the guest are blocked. */
 export interface WaitFor {
   stdin: boolean;
-  output: boolean;
+  /** 1: room on stream 1, 2: on stream 2, 3: on either. */
+  output: number;
   /** Longest wait; Infinity = until something happens. */
   timeoutMs: number;
 }
@@ -29,6 +31,8 @@ export interface WaitableConsole extends ConsolePort {
 
 /** Longest single wait in poll(2): signals and aborts are looked at in between. */
 const POLL_STEP_MS = 50;
+/** Where others need the event loop, the streams are asked again and again: less and less. */
+const ASK_MS_MAX = 16;
 /** Timers take no more; what is longer is waited for in several turns. */
 const TIMER_MS_MAX = 0x7fff_ffff;
 
@@ -43,10 +47,16 @@ export class HostConsole implements WaitableConsole {
   readonly rows: number;
   firstOutputMs: number = 0;
   onOutput: ((data: Uint8Array) => void) | null = null;
+  /** Longest wait in poll(2), which keeps the event loop waiting too; 0 where that may not be. */
+  readonly #stepMs: number;
+  #askMs: number = 1;
+  #wake: (() => void) | null = null;
   /** The terminal's mode before the guest changed it; null while it has not. */
   #mode: Uint8Array | null = null;
 
-  constructor() {
+  /** @param burstMs how long the event loop may be kept waiting; not at all unless given */
+  constructor(burstMs: number = 0) {
+    this.#stepMs = Math.min(burstMs, POLL_STEP_MS);
     const sizes = [0, 1, 2].map(terminalSize);
     this.terminals = sizes.reduce((bits, size, fd) => bits | (size === null ? 0 : 1 << fd), 0);
     const first = sizes.find((size) => size !== null);
@@ -92,10 +102,31 @@ export class HostConsole implements WaitableConsole {
   wait(what: WaitFor): void | Promise<void> {
     const requests = [];
     if (what.stdin) requests.push({ fd: 0, events: POLLIN });
-    if (what.output) requests.push({ fd: 1, events: POLLOUT }, { fd: 2, events: POLLOUT });
-    const timeoutMs = Math.min(what.timeoutMs, POLL_STEP_MS);
-    if (pollFds(requests, Math.ceil(timeoutMs))) return;
-    return new Promise((resolve) => { setImmediate(resolve); });
+    for (const fd of [1, 2]) if ((what.output & fd) !== 0) requests.push({ fd, events: POLLOUT });
+    const stepMs = Math.min(what.timeoutMs, this.#stepMs);
+    if (pollFds(requests, Math.ceil(stepMs))) {
+      this.#askMs = 1;
+      return;
+    }
+    return this.#stepMs > 0 ? giveTurn(true) : this.#sleep(what.timeoutMs);
+  }
+
+  /** Makes a pending wait() return (an abort, a signal). */
+  interrupt(): void {
+    this.#wake?.();
+  }
+
+  /** Lets others run for a moment. */
+  #sleep(mostMs: number): Promise<void> {
+    const sleepMs = Math.min(mostMs, this.#askMs);
+    this.#askMs = Math.min(this.#askMs * 2, ASK_MS_MAX);
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, sleepMs);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
   }
 }
 

@@ -25,7 +25,8 @@ export function wireStdio(options: SandboxOptions): Stdio {
   const stdout = options.stdout ?? 'piped';
   const stderr = options.stderr ?? 'piped';
   if (options.stdin === 'inherit' && stdout === 'inherit' && stderr === 'inherit') {
-    return { console: new HostConsole(), stdout: null, stderr: null, finish: () => {} };
+    const console = new HostConsole(options.burstMs);
+    return { console, stdout: null, stderr: null, finish: () => {} };
   }
   return wireQueues(options.stdin ?? 'null', [stdout, stderr]);
 }

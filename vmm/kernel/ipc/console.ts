@@ -87,11 +87,20 @@ export function consoleReadable(k: Kernel): void {
   wakeFor(k, console.queue, POLLIN | POLLRDNORM);
 }
 
-/** The host side has room for output: wakes whoever was told that there is none. */
+/**
+ * The host side may have room for output: wakes whoever was told that there is none, if it has. A
+ * stream that nobody takes from does not hold the other one up.
+ */
 export function consoleWritable(k: Kernel): void {
   const { console } = k.root;
-  if (console === null || !console.wantsOutput || !flushConsole(k)) return;
-  console.wantsOutput = false;
+  if (console === null) return;
+  let ready = 0;
+  for (const stream of [1, 2] as const) {
+    if ((console.wantsOutput & stream) === 0 || !k.ports.console.writable(stream)) continue;
+    if (flushStream(k, console, stream)) ready |= stream;
+  }
+  if (ready === 0) return;
+  console.wantsOutput &= ~ready;
   wakeFor(k, console.queue, POLLOUT | POLLWRNORM);
 }
 
@@ -103,6 +112,7 @@ export function reconnectConsole(k: Kernel): void {
   if (columns > 0) console.columns = columns;
   if (rows > 0) console.rows = rows;
   console.wantsInput = true;
+  if (console.wantsOutput !== 0) console.wantsOutput = 3;
 }
 
 function consoleOf(k: Kernel, file: File): Console {
@@ -161,7 +171,7 @@ function writeConsole(k: Kernel, file: File, from: IoBuffer): number {
   let done = 0;
   while (from.remaining > 0) {
     if (!flushStream(k, console, stream) || !port.writable(stream)) {
-      console.wantsOutput = true;
+      console.wantsOutput |= stream;
       return done > 0 ? done : -EAGAIN;
     }
     const wanted = Math.min(PIPE_BUF, from.remaining);
@@ -224,7 +234,7 @@ function pollConsole(k: Kernel, file: File): number {
     const stream = outputOf(file);
     const kept = stream === 1 ? console.output : console.errors;
     if (kept === null && k.ports.console.writable(stream)) mask |= POLLOUT | POLLWRNORM;
-    else console.wantsOutput = true;
+    else console.wantsOutput |= stream;
   }
   return mask;
 }

@@ -3,8 +3,8 @@
 import { Bytes, type Table, tableKind } from '../state/containers.ts';
 import { KIND } from '../state/kinds.ts';
 import {
-  fAny, fBig, fBlob, fBool, fI32, fMust, fNum, fRef, fU32, fUsers, held, kind, type Kind, nosave,
-  placeIn, type Rec, upTo,
+  fAny, fBig, fBlob, fBool, fI32, fMust, fNum, fRef, fU32, fU8, fUsers, held, kind, type Kind,
+  nosave, placeIn, type Rec, upTo, within,
 } from '../state/record.ts';
 import { Inode, File } from './vfs.ts';
 import { WaitQueue, Waiter } from './task.ts';
@@ -264,8 +264,8 @@ export interface Console extends Rec {
   /** Taken from the guest for stream 1 and 2, but not by the host yet; or null. */
   output: Bytes | null;
   errors: Bytes | null;
-  /** Somebody was told that the host takes no more output. */
-  wantsOutput: boolean;
+  /** Somebody was told that the host takes no more: 1 of stream 1, 2 of stream 2, 3 of both. */
+  wantsOutput: number;
   /** Somebody found no input, or took some, since input was last announced. */
   wantsInput: boolean;
 }
@@ -284,6 +284,6 @@ export const Console: Kind<Console> = kind<Console>(KIND.console, 'Console', {
   input: fRef(() => Bytes),
   output: fRef(() => Bytes),
   errors: fRef(() => Bytes),
-  wantsOutput: fBool,
+  wantsOutput: within(fU8, 0, 3),
   wantsInput: fBool,
 });

@@ -114,6 +114,25 @@ test('write() blocks while the host takes nothing', () => {
   d.end();
 });
 
+test('a stream that nobody takes from does not hold the other one up, and is not asked', () => {
+  const d = new ConsoleDriver();
+  const { console } = d.t;
+  let takesErrors = false;
+  console.writable = (stream) => stream === 2 && takesErrors;
+  assert.is(d.poll(1), 0);
+  d.put(d.base, 'oops');
+  assert.is(d.call('write', 2, d.base, 4), BLOCKED);
+  consoleWritable(d.t.k);
+  assert.ok(d.isBlocked());
+  takesErrors = true;
+  consoleWritable(d.t.k);
+  assert.not(d.isBlocked());
+  assert.is(d.again(), 4);
+  assert.is(console.output(2), 'oops');
+  assert.is(d.t.k.root.console?.wantsOutput, 1, 'what is left to wait for');
+  d.end();
+});
+
 test('a host that takes output in pieces gets all of it, once, in order', () => {
   const d = new ConsoleDriver();
   const { console } = d.t;
