@@ -9,7 +9,7 @@ import type { BootMode, BootOptions, Report, Status } from '../vmm/options.ts';
 import { Sandbox } from '../vmm/sandbox.ts';
 import type { Arguments } from './args.ts';
 import type { Context } from './context.ts';
-import { concludeStatus, noteEvent, SignalRelay, writeReport } from './guest.ts';
+import { asThisProcess, concludeStatus, noteEvent, SignalRelay, writeReport } from './guest.ts';
 import type { Output } from './output.ts';
 import { parseLimits, parseRootfs } from './program.ts';
 import { Progress } from './progress.ts';
@@ -136,8 +136,7 @@ export async function bootMany(
   if (args.has('verify')) {
     await (await import('../vmm/boot/image/verify.ts')).requireGoodImage(image);
   }
-  const stdio: BootOptions = count === 1
-    ? { stdin: 'inherit', stdout: 'inherit', stderr: 'inherit' } : { stdin: readStdin() };
+  const stdio: BootOptions = count === 1 ? asThisProcess : { stdin: readStdin() };
   const relay = new SignalRelay();
   try {
     const series: Series = {
