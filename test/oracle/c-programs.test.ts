@@ -46,6 +46,7 @@ const rows: readonly Row[] = [
   { name: 'exec-state', variants: both },
   { name: 'ipc-processes', variants: both, retries: 1 },
   { name: 'process-limit', variants: both },
+  { name: 'process-storm', flags: ['--memory', '64m'], timeoutMs: 60_000, retries: 1 },
   { name: 'sendfile' },
   { name: 'entry', stdin: 'one\ntwo\n', variants: both, retries: 1 },
   { name: 'stdin-echo', stdin: '1\n22\n333\n', variants: both },
