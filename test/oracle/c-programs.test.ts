@@ -45,6 +45,7 @@ const rows: readonly Row[] = [
   { name: 'exec', variants: both },
   { name: 'exec-state', variants: both },
   { name: 'ipc-processes', variants: both, retries: 1 },
+  { name: 'other-process' },
   { name: 'process-limit', variants: both },
   { name: 'process-storm', flags: ['--memory', '64m'], timeoutMs: 60_000, retries: 1 },
   { name: 'sendfile' },

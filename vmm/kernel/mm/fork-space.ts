@@ -20,6 +20,10 @@ const COPIED = [
   'argStart', 'argEnd', 'envStart', 'envEnd', 'barriers',
 ] as const;
 
+/** What a fork must leave, or the next page fault of any process would find no table. */
+const TABLES_LEFT = 32;
+const NO_TABLES = 'the sandbox\'s page tables are used up';
+
 /** A copy of `from`. @throws ArenaFullError when records or page tables run out */
 export function forkMm(k: Kernel, from: Mm): Mm {
   const mm = makeMm(k);
@@ -29,6 +33,7 @@ export function forkMm(k: Kernel, from: Mm): Mm {
       const vma = vmaAt(from, index);
       if ((vma.advice & ADVICE_DONTFORK) === 0) forkVma(k, vma, mm);
     }
+    if (!k.tables.hasRoom(TABLES_LEFT)) throw new ArenaFullError(NO_TABLES);
     return mm;
   } catch (error) {
     destroyMm(k, mm);
@@ -52,7 +57,7 @@ function forkPages(k: Kernel, vma: Vma, mm: Mm): void {
   visitPresent(tables, vma.mm.rootTable, vma.start, vma.end, (at, gva) => {
     const isNext = gva === expected && gva % TABLE_SPAN !== 0;
     target = isNext ? target + 2 : makeEntry(tables, mm.rootTable, gva);
-    if (target === 0) throw new ArenaFullError('the sandbox\'s page tables are used up');
+    if (target === 0) throw new ArenaFullError(NO_TABLES);
     expected = gva + 4096;
     const low = u32[at] as number;
     let copied = low & ~(PTE_A | PTE_D);

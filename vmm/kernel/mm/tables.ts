@@ -52,6 +52,13 @@ export class TableAllocator {
     return isFull ? -1 : this.#next++;
   }
 
+  /** Whether `count` more could be had now. */
+  hasRoom(count: number): boolean {
+    const has = (): boolean => this.window.count - this.#next + this.#free.length >= count;
+    if (!has()) this.#collect();
+    return has();
+  }
+
   /** Takes the tables of an address space that nobody will run in again. */
   retire(root: number): void {
     this.#retired.push(root);

@@ -16,7 +16,7 @@ import {
   continueFutexWait, futexKey, requeueFutex, startFutexWait, wakeByKey,
 } from '../task/futex.ts';
 import { lockFutex, unlockFutex } from '../task/futex-lock.ts';
-import { findTask } from '../task/make-process.ts';
+import { findThread } from '../task/family.ts';
 import { ROBUST_HEAD_BYTES } from '../task/robust-list.ts';
 import { FOREVER_NS, nowNs, realToMonotonicNs } from '../time/clock.ts';
 import type { Args } from './args.ts';
@@ -229,7 +229,7 @@ function setRobustList(_k: Kernel, task: Task, a: Args): number {
 
 function getRobustList(k: Kernel, task: Task, a: Args): number {
   const tid = a.i32(0);
-  const target = tid === 0 ? task : findTask(task.process, tid);
+  const target = tid === 0 ? task : findThread(k, tid);
   if (target === null) return -ESRCH;
   if (!writeU64(k, a.u64(2), ROBUST_HEAD_BYTES)) return -EFAULT;
   return writeU64(k, a.u64(1), target.robustList) ? 0 : -EFAULT;

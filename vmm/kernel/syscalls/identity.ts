@@ -12,6 +12,7 @@ import type { Kernel } from '../kernel.ts';
 import { copyIn, copyOut, readStruct, writeU32 } from '../mm/user-memory.ts';
 import type { Process, Task } from '../records/task.ts';
 import { makeWords } from '../state/containers.ts';
+import { findThread } from '../task/family.ts';
 import { findTask } from '../task/make-process.ts';
 import type { Args } from './args.ts';
 import { type Family, full } from './define.ts';
@@ -211,8 +212,8 @@ function capget(k: Kernel, task: Task, a: Args): number {
   // Linux: with an unknown version and no data it is a question about the version.
   if (typeof header === 'number') return header === -EINVAL && dataGva === 0 ? 0 : header;
   if (header.pid < 0) return -EINVAL;
-  const { process } = task;
-  if (header.pid !== 0 && findTask(process, header.pid) === null) return -ESRCH;
+  const process = header.pid === 0 ? task.process : findThread(k, header.pid)?.process ?? null;
+  if (process === null) return -ESRCH;
   if (dataGva === 0) return 0;
   const raw = new Uint8Array(header.records * UserCapData.bytes);
   const view = new DataView(raw.buffer);

@@ -11,7 +11,7 @@ import { copyOut, readStruct } from '../mm/user-memory.ts';
 import { PAGE_BYTES } from '../ports.ts';
 import type { Process, Task } from '../records/task.ts';
 import { hardLimit, setLimit, softLimit } from '../task/limits.ts';
-import { findTask } from '../task/make-process.ts';
+import { findThread } from '../task/family.ts';
 import { processCpuNs, taskCpuNs, toMoment } from '../time/clock.ts';
 import type { Args } from './args.ts';
 import { type Family, full, partial } from './define.ts';
@@ -28,14 +28,23 @@ function prlimit64(k: Kernel, task: Task, a: Args): number {
   const oldGva = a.u64(3);
   const wanted = newGva === 0 ? null : readLimit(k, newGva);
   if (wanted === undefined) return -EFAULT;
-  if (pid !== 0 && findTask(task.process, pid) === null) return -ESRCH;
+  const target = pid === 0 ? task.process : findThread(k, pid)?.process ?? null;
+  if (target === null) return -ESRCH;
+  if (!mayLimit(task.process, target)) return -EPERM;
   if (resource >= RLIM_NLIMITS) return -EINVAL;
-  const old = limitOf(task.process, resource);
+  const old = limitOf(target, resource);
   if (wanted !== null) {
-    const result = changeLimit(task.process, resource, wanted);
+    const result = changeLimit(target, resource, wanted);
     if (result !== 0) return result;
   }
   return oldGva === 0 ? 0 : writeLimit(k, oldGva, old);
+}
+
+/** Linux: check_prlimit_permission(). */
+function mayLimit(caller: Process, target: Process): boolean {
+  if (caller === target || caller.uid === 0) return true;
+  const { realUid, uid, savedUid } = target;
+  return [realUid, uid, savedUid].every((id) => id === caller.realUid);
 }
 
 function getrlimit(k: Kernel, task: Task, a: Args): number {

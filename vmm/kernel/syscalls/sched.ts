@@ -15,7 +15,7 @@ import type { Kernel } from '../kernel.ts';
 import { copyIn, copyOut, readU32, writeU32, writeU64 } from '../mm/user-memory.ts';
 import type { Task } from '../records/task.ts';
 import { softLimit } from '../task/limits.ts';
-import { findTask } from '../task/make-process.ts';
+import { findThread, forEachProcess } from '../task/family.ts';
 import { rotate } from '../task/run-queue.ts';
 import type { Args } from './args.ts';
 import { type Family, full, partial } from './define.ts';
@@ -25,10 +25,10 @@ const CPU_MASK_BYTES = 8;
 const RT_PRIORITY_MAX = 99;
 
 /** The thread that a tid means; 0 is the caller. A number or -errno otherwise. */
-function threadOf(task: Task, tid: number): Task | number {
+function threadOf(k: Kernel, task: Task, tid: number): Task | number {
   if (tid < 0) return -EINVAL;
   if (tid === 0) return task;
-  return findTask(task.process, tid) ?? -ESRCH;
+  return findThread(k, tid) ?? -ESRCH;
 }
 
 function schedYield(k: Kernel): number {
@@ -41,7 +41,7 @@ function schedSetaffinity(k: Kernel, task: Task, a: Args): number {
   const mask = new Uint8Array(CPU_MASK_BYTES);
   const count = Math.min(bytes, CPU_MASK_BYTES);
   if (copyIn(k, a.u64(2), mask.subarray(0, count)) !== count) return -EFAULT;
-  const target = threadOf(task, a.i32(0));
+  const target = threadOf(k, task, a.i32(0));
   if (typeof target === 'number') return target === -EINVAL ? -ESRCH : target;
   return ((mask[0] as number) & 1) === 0 ? -EINVAL : 0;
 }
@@ -49,7 +49,7 @@ function schedSetaffinity(k: Kernel, task: Task, a: Args): number {
 function schedGetaffinity(k: Kernel, task: Task, a: Args): number {
   const bytes = a.u32(1);
   if (bytes * 8 < 1 || bytes % 8 !== 0) return -EINVAL;
-  const target = threadOf(task, a.i32(0));
+  const target = threadOf(k, task, a.i32(0));
   if (typeof target === 'number') return -ESRCH;
   return writeU64(k, a.u64(2), 1) ? CPU_MASK_BYTES : -EFAULT;
 }
@@ -61,7 +61,7 @@ function schedSetscheduler(k: Kernel, task: Task, a: Args): number {
 }
 
 function schedSetparam(k: Kernel, task: Task, a: Args): number {
-  const target = threadOf(task, a.i32(0));
+  const target = threadOf(k, task, a.i32(0));
   const policy = typeof target === 'number' ? SCHED_NORMAL : target.schedPolicy;
   return setScheduler(k, task, a.i32(0), policy, a.u64(1));
 }
@@ -70,7 +70,7 @@ function setScheduler(k: Kernel, task: Task, tid: number, policy: number, gva: n
   if (gva === 0 || tid < 0) return -EINVAL;
   const priority = readU32(k, gva);
   if (priority < 0) return -EFAULT;
-  const target = threadOf(task, tid);
+  const target = threadOf(k, task, tid);
   if (typeof target === 'number') return target;
   return applyPolicy(target, policy, priority | 0);
 }
@@ -86,15 +86,15 @@ function applyPolicy(target: Task, policy: number, priority: number): number {
   return 0;
 }
 
-function schedGetscheduler(_k: Kernel, task: Task, a: Args): number {
-  const target = threadOf(task, a.i32(0));
+function schedGetscheduler(k: Kernel, task: Task, a: Args): number {
+  const target = threadOf(k, task, a.i32(0));
   return typeof target === 'number' ? target : target.schedPolicy;
 }
 
 function schedGetparam(k: Kernel, task: Task, a: Args): number {
   const gva = a.u64(1);
   if (gva === 0) return -EINVAL;
-  const target = threadOf(task, a.i32(0));
+  const target = threadOf(k, task, a.i32(0));
   if (typeof target === 'number') return target;
   const raw = new Uint8Array(SchedParam.bytes);
   SchedParam.sched_priority.set(new DataView(raw.buffer), 0, target.schedPriority);
@@ -120,7 +120,7 @@ function priorityBound(policy: number, ofRealTime: number): number {
 const SLICE_NS = 4 * NSEC_PER_MSEC;
 
 function schedRrGetInterval(k: Kernel, task: Task, a: Args): number {
-  const target = threadOf(task, a.i32(0));
+  const target = threadOf(k, task, a.i32(0));
   if (typeof target === 'number') return target;
   const gva = a.u64(1);
   return writeU64(k, gva, 0) && writeU64(k, gva + 8, SLICE_NS) ? 0 : -EFAULT;
@@ -137,7 +137,7 @@ function schedSetattr(k: Kernel, task: Task, a: Args): number {
   if (bytes < 48 || bytes > 4096) return writeU32(k, gva, SchedAttr.bytes) ? -E2BIG : -EFAULT;
   const count = Math.min(bytes, raw.length);
   if (copyIn(k, gva, raw.subarray(0, count)) !== count) return -EFAULT;
-  const target = threadOf(task, a.i32(0));
+  const target = threadOf(k, task, a.i32(0));
   if (typeof target === 'number') return target;
   const nice = SchedAttr.sched_nice.get(view, 0);
   const policy = SchedAttr.sched_policy.get(view, 0);
@@ -148,7 +148,7 @@ function schedSetattr(k: Kernel, task: Task, a: Args): number {
 function schedGetattr(k: Kernel, task: Task, a: Args): number {
   const bytes = a.u32(2);
   if (a.u64(1) === 0 || a.u32(3) !== 0 || bytes < 48 || bytes > 4096) return -EINVAL;
-  const target = threadOf(task, a.i32(0));
+  const target = threadOf(k, task, a.i32(0));
   if (typeof target === 'number') return target;
   const raw = new Uint8Array(SchedAttr.bytes);
   const view = new DataView(raw.buffer);
@@ -161,32 +161,34 @@ function schedGetattr(k: Kernel, task: Task, a: Args): number {
 }
 
 /** Whom getpriority(2) and setpriority(2) mean: a thread, or all of them for a group or user. */
-function priorityTargets(task: Task, which: number, who: number): Task[] {
+function priorityTargets(k: Kernel, task: Task, which: number, who: number): Task[] {
   const { process } = task;
   if (which === PRIO_PROCESS) {
-    const target = threadOf(task, who);
+    const target = threadOf(k, task, who);
     return typeof target === 'number' ? [] : [target];
   }
-  const own = which === PRIO_PGRP ? process.pgid : process.realUid;
-  if (who !== 0 && who !== own) return [];
+  const wanted = who !== 0 ? who : which === PRIO_PGRP ? process.pgid : process.realUid;
   const all: Task[] = [];
-  for (let i = 0; i < process.tasks.length; i++) all.push(process.tasks.get(i) as Task);
+  forEachProcess(k, ({ pgid, realUid, tasks, exited }) => {
+    if (exited || (which === PRIO_PGRP ? pgid : realUid) !== wanted) return;
+    for (let i = 0; i < tasks.length; i++) all.push(tasks.get(i) as Task);
+  });
   return all;
 }
 
-function getpriority(_k: Kernel, task: Task, a: Args): number {
+function getpriority(k: Kernel, task: Task, a: Args): number {
   const which = a.i32(0);
   if (which < PRIO_PROCESS || which > PRIO_USER) return -EINVAL;
-  const targets = priorityTargets(task, which, a.i32(1));
+  const targets = priorityTargets(k, task, which, a.i32(1));
   if (targets.length === 0) return -ESRCH;
   // Linux: 20 - nice, so that the result is never negative; the C library turns it back.
   return Math.max(...targets.map((target) => 20 - target.nice));
 }
 
-function setpriority(_k: Kernel, task: Task, a: Args): number {
+function setpriority(k: Kernel, task: Task, a: Args): number {
   const which = a.i32(0);
   if (which < PRIO_PROCESS || which > PRIO_USER) return -EINVAL;
-  const targets = priorityTargets(task, which, a.i32(1));
+  const targets = priorityTargets(k, task, which, a.i32(1));
   if (targets.length === 0) return -ESRCH;
   let result = 0;
   for (const target of targets) result = setNice(target, a.i32(2), EACCES) || result;
@@ -201,17 +203,17 @@ function setNice(target: Task, wanted: number, refusal: number): number {
   return 0;
 }
 
-function ioprioGet(_k: Kernel, task: Task, a: Args): number {
+function ioprioGet(k: Kernel, task: Task, a: Args): number {
   const which = a.i32(0);
   if (which < IOPRIO_WHO_PROCESS || which > IOPRIO_WHO_USER) return -EINVAL;
   if (which === IOPRIO_WHO_PROCESS) {
-    const target = threadOf(task, a.i32(1));
+    const target = threadOf(k, task, a.i32(1));
     if (typeof target === 'number') return -ESRCH;
   }
   return IOPRIO_CLASS_NONE << IOPRIO_CLASS_SHIFT;
 }
 
-function ioprioSet(_k: Kernel, task: Task, a: Args): number {
+function ioprioSet(k: Kernel, task: Task, a: Args): number {
   const which = a.i32(0);
   const ioClass = a.i32(2) >> IOPRIO_CLASS_SHIFT;
   if (ioClass === IOPRIO_CLASS_RT) return -EPERM;
@@ -219,7 +221,7 @@ function ioprioSet(_k: Kernel, task: Task, a: Args): number {
   if (ioClass === IOPRIO_CLASS_BE && (a.i32(2) & 0x1fff) > 7) return -EINVAL;
   if (which < IOPRIO_WHO_PROCESS || which > IOPRIO_WHO_USER) return -EINVAL;
   if (which === IOPRIO_WHO_PGRP || which === IOPRIO_WHO_USER) return 0;
-  return typeof threadOf(task, a.i32(1)) === 'number' ? -ESRCH : 0;
+  return typeof threadOf(k, task, a.i32(1)) === 'number' ? -ESRCH : 0;
 }
 
 const NO_EFFECT = 'Kept, without effect; real-time policies are EPERM.';

@@ -194,7 +194,7 @@ test('MADV_DONTFORK leaves a range out, MADV_WIPEONFORK leaves it empty', () => 
 });
 
 test('a fork that finds no page tables fails, with nothing left of it', () => {
-  const t = makeTestKernel({ tables: 24 });
+  const t = makeTestKernel({ tables: 56 });
   mapBoth(t);
   for (let i = 0; i < 2; i++) copyOut(t.k, BASE + i * PAGE, Uint8Array.of(1));
   const before = t.k.frames.used;

@@ -279,6 +279,6 @@ test('a fork that finds no room leaves nothing behind', withGuest((g) => {
   const before = holdings(g);
   for (let round = 0; round < 3; round++) fill();
   assert.equal(holdings(g), before);
-}, { tables: 64 }));
+}, { tables: 128 }));
 
 test.run();
