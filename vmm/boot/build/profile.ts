@@ -23,6 +23,7 @@ import { launchSnapshot } from '../run/launch.ts';
 import { beginPhases } from '../run/phases.ts';
 import { isFreshPage } from '../restore/write-set.ts';
 import { findImageLeaf } from '../image/image-tables.ts';
+import { pagesToFill } from './fill-groups.ts';
 
 /** Image frames in the order in which the image shall have them. */
 export interface Profile {
@@ -89,7 +90,7 @@ async function runTrial(
 
 /**
  * What the A and D bits say. A private page that was copied because a neighbour was written counts
- * only if it was touched itself.
+ * only if it was touched itself. Pages between touched ones may be worth copying, too.
  */
 function touchedFrames(instance: Instance, image: OpenImage): Profile {
   const { k } = instance;
@@ -98,12 +99,19 @@ function touchedFrames(instance: Instance, image: OpenImage): Profile {
   const written = new Set<number>();
   const read = new Set<number>();
   const fresh: number[] = [];
+  const touched = new Set<number>();
+  const spare = new Map<number, number>();
   const basePfn = BASE_GPA / PAGE_BYTES;
   visitPresent(k.tables, mm.rootTable, 0, USER_END, (at, gva) => {
     const pfn = pfnAt(at);
     const frame = pfn >= basePfn ? pfn - basePfn : copiedFrame(image, gva);
     const flags = u32[at] as number;
-    if ((flags & PTE_A) === 0) return;
+    const vpn = gva / PAGE_BYTES;
+    if ((flags & PTE_A) === 0) {
+      if (frame !== undefined) spare.set(vpn, frame);
+      return;
+    }
+    touched.add(vpn);
     if (frame === undefined) {
       if ((flags & PTE_D) !== 0 && isFreshPage(k, gva)) fresh.push(gva);
       return;
@@ -111,6 +119,7 @@ function touchedFrames(instance: Instance, image: OpenImage): Profile {
     if (pfn < basePfn && (flags & PTE_D) !== 0) written.add(frame);
     else read.add(frame);
   });
+  for (const vpn of pagesToFill(touched, spare)) read.add(spare.get(vpn) as number);
   for (const frame of written) read.delete(frame);
   return { written: [...written], read: [...read], fresh };
 }
