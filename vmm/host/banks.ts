@@ -1,30 +1,34 @@
-// Memory that guests write and JavaScript sees: banks, cut out of large spaces with one view each.
+// Memory that guests write and JavaScript sees: banks, cut out of large spaces.
 //
 //   space   | bank | free | bank | … |       free: address space without access
+//   views     ==            =======          of what a guest has come to use, kept for the next one
 //
-// Why: V8 takes a view of native memory for memory that its heap holds on to. A view for each bank
-// would make it collect its garbage for each machine, several milliseconds each time.
+// Why: V8 takes a view of native memory for memory that its heap holds on to, and collects its
+// garbage when there is much more of it than before. A view of each whole bank made it do so for
+// every seventh machine, and without a pause once there were 50 GiB.
 //
 // Invariant: a space is ours as long as the process lives, so that a view that somebody kept too
 // long faults instead of reaching into what is mapped there next.
 import * as libc from './libc.ts';
 import { discard, mapReserved, type NativeRange, reserve, withdraw } from './memory.ts';
 
-export interface Bank extends NativeRange {
-  readonly view: Uint8Array;
-}
+/** Address space for guest-physical memory; pages take memory only when they are touched. */
+export type Bank = NativeRange;
 
 interface Space {
   readonly address: number;
-  readonly buffer: ArrayBuffer;
+  readonly bytes: number;
   /** What nobody has, in order of addresses. */
   readonly free: { off: number; bytes: number }[];
-  /** The last view at an offset: engines keep account of each view of a buffer. */
+  /** The last view at an offset. */
   readonly views: Map<number, Uint8Array>;
 }
 
-/** A view is limited to 4 GiB. The first bank, often the only one, has a space of its own. */
+/** The first bank, often the only one, has a space of its own. */
 const SPACE_BYTES = 0xe000_0000;
+/** Views of a bank: the first one, and how many times as long the next one is. */
+const VIEW_BYTES = 8 * 2 ** 20;
+const VIEW_GROWTH = 8;
 /** Large pages can lie behind a bank. */
 const ALIGNMENT = 0x20_0000;
 
@@ -33,9 +37,7 @@ const spaces: Space[] = [];
 function makeSpace(bytes: number): Space {
   const range = reserve(bytes + ALIGNMENT);
   const address = Math.ceil(range.address / ALIGNMENT) * ALIGNMENT;
-  // SAFETY: inside of what was just reserved; the reservation is never given back.
-  const buffer = libc.viewNative(address, bytes);
-  const space = { address, buffer, free: [{ off: 0, bytes }], views: new Map() };
+  const space = { address, bytes, free: [{ off: 0, bytes }], views: new Map() };
   spaces.push(space);
   return space;
 }
@@ -82,24 +84,39 @@ function open(space: Space, off: number, bytes: number): Bank {
     giveTo(space, off, Math.ceil(bytes / ALIGNMENT) * ALIGNMENT);
     throw error;
   }
-  return { address, bytes, view: viewAt(space, off, bytes) };
+  return { address, bytes };
 }
 
-function viewAt(space: Space, off: number, bytes: number): Uint8Array {
+/**
+ * A view of a bank from its beginning, of `wanted` bytes or more. The views of a bank show the same
+ * memory, so that shorter ones can be used on.
+ */
+export function viewBank(bank: Bank, wanted: number): Uint8Array {
+  if (wanted > bank.bytes) throw new RangeError('the bank has no more bytes');
+  let bytes = VIEW_BYTES;
+  while (bytes < wanted) bytes *= VIEW_GROWTH;
+  bytes = Math.min(bytes, bank.bytes);
+  const space = spaceOf(bank.address);
+  const off = bank.address - space.address;
   const known = space.views.get(off);
   if (known?.length === bytes) return known;
-  const view = new Uint8Array(space.buffer, off, bytes);
+  // SAFETY: inside of a space, which is never given back.
+  const view = new Uint8Array(libc.viewNative(bank.address, bytes));
   space.views.set(off, view);
   return view;
 }
 
-/** Gives a bank's memory back. Order: no machine uses it, and nobody its view. */
-export function giveBank({ address, bytes }: NativeRange): void {
-  const space = spaces.find((candidate) => {
-    return address >= candidate.address &&
-      address < candidate.address + candidate.buffer.byteLength;
+function spaceOf(address: number): Space {
+  const found = spaces.find((space) => {
+    return address >= space.address && address < space.address + space.bytes;
   });
-  if (space === undefined) throw new RangeError(`no bank at ${address}`);
+  if (found === undefined) throw new RangeError(`no bank at ${address}`);
+  return found;
+}
+
+/** Gives a bank's memory back. Order: no machine uses it, and nobody its views. */
+export function giveBank({ address, bytes }: Bank): void {
+  const space = spaceOf(address);
   try {
     withdraw({ address, bytes });
   } catch {

@@ -9,7 +9,10 @@ export const PAGE_BYTES = 4096;
 
 /** Guest-physical memory as the kernel sees it. */
 export interface GuestFrames {
-  /** All bank frames: frame i is bytes [i * 4096, (i + 1) * 4096). Frame 0 is never used. */
+  /**
+   * Bank frames, those that are backed at least: frame i is bytes [i * 4096, (i + 1) * 4096).
+   * Frame 0 is never used. Another array when more are backed; older ones stay good for what they show.
+   */
   readonly bank: Uint8Array;
   /** Host-virtual address of `bank` (for reads straight into guest memory). */
   readonly bankAddress: number;

@@ -5,7 +5,7 @@ import { HostError } from '../host/errors.ts';
 import {
   type CpuidTable, createVm, openKvm, setMemoryRegion, supportedCpuid, vcpuMapBytes,
 } from '../host/kvm.ts';
-import { type Bank, giveBank, takeBank } from '../host/banks.ts';
+import { type Bank, giveBank, takeBank, viewBank } from '../host/banks.ts';
 import { mapWindow, type NativeRange, unmap, wantHugePages } from '../host/memory.ts';
 import { KVM_MEM_READONLY } from '../abi/kvm.ts';
 import { type CpuBaseline, maskCpuid, xcr0Of } from './cpu-baseline.ts';
@@ -77,13 +77,13 @@ export class Machine {
   readonly vcpu: Vcpu;
   readonly vmFd: number;
   /** The private bank: host memory behind the guest's writable frames. */
-  readonly bank: NativeRange;
-  readonly bankView: Uint8Array;
+  readonly bank: Bank;
   readonly base: NativeRange | null;
   readonly tables: DataView;
   readonly xcr0: number;
   /** Keeps the state memory alive: an address is not a reference. */
   readonly #owner: Uint8Array;
+  #bankView: Uint8Array;
   #backedBytes: number = 0;
   #nextSlot: number = FIRST_GROWTH_SLOT;
   #closed: boolean = false;
@@ -110,7 +110,7 @@ export class Machine {
       this.vmFd = vmFd;
       bank = takeBank(options.bankBytes);
       this.bank = bank;
-      this.bankView = bank.view;
+      this.#bankView = viewBank(bank, 0);
       if (this.bank.bytes > SMALL_PAGES_BYTES) {
         const rest = this.bank.bytes - SMALL_PAGES_BYTES;
         wantHugePages(this.bank.address + SMALL_PAGES_BYTES, rest);
@@ -133,8 +133,18 @@ export class Machine {
     }
   }
 
-  /** Registers more of the bank with KVM, so that its first `bytes` are backed. */
+  /** What JavaScript sees of the bank: at least what is backed by ensureBacked(). */
+  get bankView(): Uint8Array {
+    return this.#bankView;
+  }
+
+  /** Registers more of the bank with KVM, so that its first `bytes` are backed and in view. */
   ensureBacked(bytes: number): void {
+    if (bytes > this.#bankView.length) this.#bankView = viewBank(this.bank, bytes);
+    this.#back(bytes);
+  }
+
+  #back(bytes: number): void {
     while (this.#backedBytes < bytes) {
       const from = this.#backedBytes;
       const step = from === 0 ? BANK_FIRST_BYTES : BANK_GROWTH_BYTES;
@@ -191,7 +201,7 @@ export class Machine {
 
   #setSlots(): void {
     this.#setTableSlot(this.tables.byteLength);
-    this.ensureBacked(Math.min(BANK_FIRST_BYTES, this.bank.bytes));
+    this.#back(Math.min(BANK_FIRST_BYTES, this.bank.bytes));
     if (this.base === null) return;
     setMemoryRegion(this.vmFd, {
       slot: BASE_SLOT,

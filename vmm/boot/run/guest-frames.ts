@@ -18,7 +18,7 @@ export function makeGuestFrames(
   readFrames: FrameReader | null,
 ): GuestFrames {
   return {
-    bank: machine.bankView,
+    get bank() { return machine.bankView; },
     bankAddress: machine.bank.address,
     bankFrames: Math.floor(machine.bank.bytes / PAGE_BYTES),
     bankPfn: BANK_GPA / PAGE_BYTES,
