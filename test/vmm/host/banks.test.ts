@@ -1,5 +1,5 @@
-// Banks: apart from each other, seen as far as they are used, zero for each owner, their memory gone
-// when they are given back.
+// Banks: apart from each other, seen as far as they are used, zero for each owner, their memory
+// gone when they are given back.
 
 import { readFileSync } from 'node:fs';
 import { type Bank, giveBank, takeBank, viewBank } from '../../../vmm/host/banks.ts';
