@@ -11,7 +11,8 @@ export const PAGE_BYTES = 4096;
 export interface GuestFrames {
   /**
    * Bank frames, those that are backed at least: frame i is bytes [i * 4096, (i + 1) * 4096).
-   * Frame 0 is never used. Another array when more are backed; older ones stay good for what they show.
+   * Frame 0 is never used. Another array when more are backed; older ones stay good for what they
+   * show.
    */
   readonly bank: Uint8Array;
   /** Host-virtual address of `bank` (for reads straight into guest memory). */
