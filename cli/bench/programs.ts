@@ -1,4 +1,4 @@
-// The programs that are measured: the C demo, a Python service, and a loop of getpid.
+// The programs that are measured: the C demo and a Python service.
 import { spawnSync } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -104,47 +104,4 @@ export function makeProgram(name: string, command: string[]): Program | string {
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
-}
-
-const HEADER_BYTES = 64;
-const SEGMENT_BYTES = 56;
-const LOAD_GVA = 0x40_0000;
-
-/**
- * Writes a static ELF that calls getpid `count` times and exits with code 0.
- * @returns its path
- */
-export function writeGetpidLoop(directory: string, count: number): string {
-  const code = Uint8Array.of(
-    0xbb, count & 0xff, (count >> 8) & 0xff, (count >> 16) & 0xff, (count >> 24) & 0xff, // mov ebx
-    0xb8, 39, 0, 0, 0, // mov eax, 39 (getpid)
-    0x0f, 0x05, // syscall
-    0xff, 0xcb, // dec ebx
-    0x75, 0xf5, // jnz back to mov eax
-    0xb8, 60, 0, 0, 0, // mov eax, 60 (exit)
-    0x31, 0xff, // xor edi, edi
-    0x0f, 0x05, // syscall
-  );
-  const bytes = new Uint8Array(HEADER_BYTES + SEGMENT_BYTES + code.length);
-  const view = new DataView(bytes.buffer);
-  bytes.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]);
-  view.setUint16(16, 2, true); // ET_EXEC
-  view.setUint16(18, 62, true); // EM_X86_64
-  view.setUint32(20, 1, true);
-  view.setBigUint64(24, BigInt(LOAD_GVA + HEADER_BYTES + SEGMENT_BYTES), true);
-  view.setBigUint64(32, BigInt(HEADER_BYTES), true);
-  view.setUint16(52, HEADER_BYTES, true);
-  view.setUint16(54, SEGMENT_BYTES, true);
-  view.setUint16(56, 1, true);
-  view.setUint32(HEADER_BYTES, 1, true); // PT_LOAD
-  view.setUint32(HEADER_BYTES + 4, 5, true); // readable, executable
-  view.setBigUint64(HEADER_BYTES + 16, BigInt(LOAD_GVA), true);
-  view.setBigUint64(HEADER_BYTES + 24, BigInt(LOAD_GVA), true);
-  view.setBigUint64(HEADER_BYTES + 32, BigInt(bytes.length), true);
-  view.setBigUint64(HEADER_BYTES + 40, BigInt(bytes.length), true);
-  view.setBigUint64(HEADER_BYTES + 48, 4096n, true);
-  bytes.set(code, HEADER_BYTES + SEGMENT_BYTES);
-  const file = join(directory, 'getpid-loop');
-  writeFileSync(file, bytes, { mode: 0o755 });
-  return file;
 }

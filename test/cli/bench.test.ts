@@ -9,7 +9,7 @@ import { describeMachine, watchSharing } from '../../cli/bench/machine-info.ts';
 import { experiments, runBench } from '../../cli/bench/mod.ts';
 import type { MeasuredExperiment } from '../../cli/bench/mod.ts';
 import { commandOn, findCommandFile, findRuntime, projectFile } from '../../cli/bench/places.ts';
-import { writeGetpidLoop } from '../../cli/bench/programs.ts';
+import { writeCallLoop } from '../../cli/bench/call-loop.ts';
 import { makeClaim, makeRow, summarise } from '../../cli/bench/report.ts';
 import type { Row } from '../../cli/bench/report.ts';
 import { formatClaim, formatRows, formatValue } from '../../cli/bench/show.ts';
@@ -114,10 +114,10 @@ test('the runtimes that are found are binaries, not scripts that start one', () 
   assert.is(projectFile('no/such/file'), undefined);
 });
 
-test('the getpid loop is an ELF program', () => {
+test('the loop of a call is an ELF program', () => {
   const directory = mkdtempSync(join(tmpdir(), 'catavmm-bench-test-'));
   try {
-    const { entry, phdrs } = parseElf(readFileSync(writeGetpidLoop(directory, 5)));
+    const { entry, phdrs } = parseElf(readFileSync(writeCallLoop(directory, 'getpid', 5)));
     assert.is(phdrs.length, 1);
     assert.is(entry, 0x40_0000 + 64 + 56);
   } finally {
@@ -160,7 +160,9 @@ testKvm('exit is measured, beside the C program where there is a compiler', asyn
   const experiment = await measureQuickly('exit');
   const group = 'one round trip';
   assertMeasured(find(experiment, group, 'machine'));
-  assertMeasured(find(experiment, group, 'kernel'));
+  for (const name of ['kernel', 'stub', 'stub / kernel', 'native']) {
+    assertMeasured(find(experiment, group, name));
+  }
   const c = find(experiment, group, 'C program');
   if (c.runs === 0) assert.match(c.note, 'apt-get install gcc');
   else assertMeasured(find(experiment, group, 'machine / C'));

@@ -3,12 +3,14 @@
 //   LSTAR handler      out 0x10, eax ; hlt        a system call
 //   exception n        out 0x20+n, eax ; hlt      the CPU has pushed its frame on the ring-0 stack
 //
-// Nothing returns from here by itself: the VMM loads the registers to go on with.
+// Nothing returns from here by itself: the VMM loads the registers to go on with. The exception is
+// a second handler for system calls, which answers some of them (stub-calls.ts).
 import {
   EXCEPTION_COUNT, EXCEPTION_OFFSET, EXCEPTION_PORT, EXCEPTION_STRIDE, PAGE, STACK_TOP_GVA,
   STUB_GVA, SYSCALL_PORT, TABLES_GPA, TSS_GVA,
 } from './layout.ts';
 import { KERNEL_DATA, KERNEL_TABLE, PAGE_BYTES, STUB_PAGE, USER_DATA_PAGE } from './paging.ts';
+import { writeStubCalls } from './stub-calls.ts';
 
 const OUT_IMM8_EAX = 0xe7;
 const HLT = 0xf4;
@@ -45,6 +47,7 @@ export function writeKernelHalf(window: DataView): void {
   writeGdt(window, PAGE.gdt * PAGE_BYTES);
   writeTss(window, PAGE.tss * PAGE_BYTES);
   writeHandlers(window, PAGE.stub * PAGE_BYTES);
+  writeStubCalls(window);
   writeIdt(window, PAGE.idt * PAGE_BYTES);
 }
 
@@ -66,6 +69,7 @@ function writeTables(window: DataView): void {
     [PAGE.idt, KERNEL_DATA],
     [PAGE.stack, KERNEL_DATA],
     [PAGE.clock, USER_DATA_PAGE],
+    [PAGE.answers, USER_DATA_PAGE],
   ];
   entries.forEach(([index, flags], slot) => {
     window.setBigUint64(PAGE.pt * PAGE_BYTES + slot * 8, gpaOf(index) | flags, true);

@@ -19,7 +19,7 @@ import {
 } from './run-page.ts';
 import { FS_OFFSET, GS_OFFSET, writeUserSegments, writeUserSregs } from './segments.ts';
 import { KERNEL_CODE_SELECTOR } from './stub.ts';
-import { STUB_GVA } from './layout.ts';
+import { CALLS_OFFSET, STUB_GVA } from './layout.ts';
 
 const PROT_READ_WRITE = 3;
 const MAP_SHARED = 1;
@@ -71,6 +71,7 @@ export class Vcpu {
   readonly run32: Uint32Array;
   readonly #runRange: { address: number; bytes: number };
   readonly #scratch: Scratch;
+  #answersCalls: boolean = false;
 
   /** @param fd becomes this object's. Order: prepare() comes next */
   constructor(fd: number, runBytes: number) {
@@ -194,6 +195,19 @@ export class Vcpu {
     view.setUint32(8, MSR_IA32_TSC, true);
     mustIoctl(this.fd, KVM_GET_MSRS, address, 'KVM_GET_MSRS');
     return view.getBigUint64(16, true);
+  }
+
+  /** Whether system calls go where the stub answers some (stub-calls.ts), or leave, all of them. */
+  setAnswersCalls(wanted: boolean): void {
+    if (wanted === this.#answersCalls) return;
+    this.#answersCalls = wanted;
+    const { view, address } = this.#scratch;
+    view.setUint32(0, 1, true);
+    view.setUint32(4, 0, true);
+    view.setUint32(8, MSR_LSTAR, true);
+    view.setUint32(12, 0, true);
+    view.setBigUint64(16, STUB_GVA + BigInt(wanted ? CALLS_OFFSET : 0), true);
+    mustIoctl(this.fd, KVM_SET_MSRS, address, 'KVM_SET_MSRS');
   }
 
   /** KVM_SET_SIGNAL_MASK: the signals blocked while in the guest. `mask` is a 64-bit sigset. */

@@ -3,15 +3,15 @@ import { assert, needsKvm, suite } from '../../harness.ts';
 import {
   countDescriptors, countGuestMappings, listFreeDescriptors, withDescriptorLimit,
 } from '../../helpers/process-holdings.ts';
+import { CODE, DATA, withBench } from '../../helpers/machine-bench.ts';
 import { HostError } from '../../../vmm/host/errors.ts';
 import * as libc from '../../../vmm/host/libc.ts';
 import { createVm } from '../../../vmm/host/kvm.ts';
 import { giveScratch, takeScratch } from '../../../vmm/host/scratch.ts';
-import { giveRegion, type Region, takeRegion, u32, u8 } from '../../../vmm/kernel/state/memory.ts';
+import { giveRegion, takeRegion, u8 } from '../../../vmm/kernel/state/memory.ts';
 import { kvmHandle, Machine } from '../../../vmm/machine/machine.ts';
 import { makeVcpu } from '../../../vmm/machine/vcpu.ts';
 import { BANK_GPA, TABLE_WINDOW_BYTES } from '../../../vmm/machine/layout.ts';
-import { KERNEL_ROOT_ENTRY } from '../../../vmm/machine/stub.ts';
 import {
   classifyExit, EXIT_EXCEPTION, EXIT_FORGED, EXIT_SYSCALL, readException,
 } from '../../../vmm/machine/exits.ts';
@@ -22,75 +22,9 @@ import { EINTR } from '../../../vmm/abi/errno.ts';
 const test = suite('vmm/machine');
 const testKvm = needsKvm(test);
 
-const CODE = 0x40_0000;
-const DATA = 0x40_1000;
-const ROOT = 16;
 const PAGE = 4096;
 const RAX = 0;
 const RDI = 10;
-const RSP = 12;
-const RIP = 32;
-
-interface Bench {
-  machine: Machine;
-  window: Region;
-  regs: Region;
-  /** Runs `code` at CODE until the first exit; returns KVM_RUN's errno or 0. */
-  run(code: number[], registers?: Record<number, number>): number;
-  reg(word: number): number;
-  setLeaf(gva: number, frame: number, flags: bigint): void;
-}
-
-/** A machine with one code page (bank frame 1) and one data page (bank frame 2). */
-function withBench(body: (bench: Bench) => void): void {
-  const window = takeRegion(TABLE_WINDOW_BYTES);
-  const machine = new Machine({
-    bankBytes: 64 << 20,
-    baseBytes: 0,
-    baseline: 'host',
-    tables: { bytes: u8.subarray(window.address, window.address + window.bytes) },
-  });
-  const regs = takeRegion(65536);
-  const tables = machine.tables;
-  const link = (table: number, index: number, child: number): void =>
-    tables.setBigUint64(table * PAGE + index * 8, BigInt(child * PAGE) | 0x67n, true);
-  tables.setBigUint64(ROOT * PAGE + 511 * 8, KERNEL_ROOT_ENTRY, true);
-  link(ROOT, 0, 17);
-  link(17, 0, 18);
-  link(18, 2, 19);
-  const bench: Bench = {
-    machine, window, regs,
-    setLeaf: (gva, frame, flags) => {
-      const index = (gva >> 12) & 511;
-      tables.setBigUint64(19 * PAGE + index * 8, BigInt(BANK_GPA + frame * PAGE) | flags, true);
-    },
-    reg: (word) => u32[(regs.address >> 2) + word] as number,
-    run: (code, registers = {}) => {
-      machine.bankView.set(code, PAGE);
-      const words = regs.address >> 2;
-      u32.fill(0, words, words + 36);
-      u32[words + RIP] = CODE;
-      u32[words + RSP] = DATA + 0xff0;
-      u32[words + 34] = 0x202;
-      for (const [word, value] of Object.entries(registers)) u32[words + Number(word)] = value;
-      machine.vcpu.cr3 = ROOT * PAGE;
-      machine.vcpu.loadRegs(u32, words);
-      const errno = machine.vcpu.enter();
-      machine.vcpu.storeRegs(u32, words);
-      return errno;
-    },
-  };
-  bench.setLeaf(CODE, 1, 5n);
-  bench.setLeaf(DATA, 2, 7n | (1n << 63n));
-  machine.vcpu.setSignalMask(kvmSignalMask());
-  try {
-    body(bench);
-  } finally {
-    machine.close();
-    giveRegion(window);
-    giveRegion(regs);
-  }
-}
 
 testKvm('a system call leaves with its number in rax and the return address in rcx', () => {
   withBench(({ machine, run, reg }) => {

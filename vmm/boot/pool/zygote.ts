@@ -2,6 +2,7 @@
 // comes; a run or boot gives it memory content and registers.
 import { type Region, giveRegion, takeRegion, u8 } from '../../kernel/state/memory.ts';
 import { clearClockPage } from '../../machine/clock-page.ts';
+import { clearAnswers } from '../../machine/stub-calls.ts';
 import { Machine } from '../../machine/machine.ts';
 import type { CpuBaseline } from '../../machine/cpu-baseline.ts';
 import { writeXsave } from '../../machine/fpu.ts';
@@ -142,6 +143,8 @@ function wipe(zygote: Zygote, used: Used): void {
     tables.address + used.tablesEnd * PAGE_BYTES);
   zygote.firstTable = used.tablesEnd;
   clearClockPage(machine.tables);
+  machine.vcpu.setAnswersCalls(false);
+  clearAnswers(machine.tables);
   writeXsave(machine.vcpu, null);
 }
 

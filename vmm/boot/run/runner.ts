@@ -17,10 +17,12 @@ import { runTimers } from '../../kernel/time/timers.ts';
 import { REG, getReg, setReg } from '../../kernel/syscalls/args.ts';
 import { SIGKILL, SIGSEGV } from '../../abi/signal.ts';
 import type { Machine } from '../../machine/machine.ts';
+import type { Vcpu } from '../../machine/vcpu.ts';
 import {
   classifyExit, EXIT_EXCEPTION, EXIT_FORGED, EXIT_SLICE, EXIT_SYSCALL, type ExceptionFrame,
   isInStub, readException,
 } from '../../machine/exits.ts';
+import { leaveStub } from '../../machine/stub-calls.ts';
 import { XSAVE_BYTES, readXsave, writeXsave } from '../../machine/fpu.ts';
 import type { StaleTranslations } from '../../machine/translations.ts';
 import { KERNEL_ROOT_ENTRY } from '../../machine/stub.ts';
@@ -28,6 +30,7 @@ import { PAGE_BYTES, TABLES_GPA_BASE } from './geometry.ts';
 import { eatSliceSignal } from '../../host/slice-timer.ts';
 import { EFAULT, EINTR } from '../../abi/errno.ts';
 import type { RunCounters } from './counters.ts';
+import { StubAnswers } from './stub-answers.ts';
 import { FixedSlices } from './fixed-slices.ts';
 import { ImageError } from '../image/image-error.ts';
 
@@ -58,12 +61,14 @@ export class Runner {
   #rootTable: number = -1;
   #chargedNs: number = 0;
   #fixedSlices: FixedSlices = new FixedSlices();
+  readonly #answers: StubAnswers;
 
   constructor(k: Kernel, machine: Machine, stale: StaleTranslations, counters: RunCounters) {
     this.k = k;
     this.machine = machine;
     this.stale = stale;
     this.counters = counters;
+    this.#answers = new StubAnswers(k, machine);
   }
 
   /**
@@ -140,11 +145,12 @@ export class Runner {
     const { vcpu } = this.machine;
     if (!this.#load(task)) return true;
     this.stale.flush();
+    this.#answers.load(task, this.hooks.beforeCall !== undefined);
     let failed = vcpu.enter();
     // Interrupted on the way out, inside the stub or on the way to it: the call or exception is not
     // reported yet. Going on with the registers untouched reports it; its state is nothing that a
     // thread could resume from.
-    while (failed === EINTR && (isInStub(vcpu) || vcpu.hasPendingException())) {
+    while (failed === EINTR && isOnTheWayOut(vcpu)) {
       eatSliceSignal();
       failed = vcpu.enter();
     }
@@ -189,6 +195,7 @@ export class Runner {
     setReg(task, REG.rip, rip);
     setReg(task, REG.rflags, getReg(task, REG.r11));
     this.counters.syscalls++;
+    this.#answers.note(task);
     if (this.hooks.beforeCall === undefined) {
       dispatchSyscall(this.k, task);
       return;
@@ -276,6 +283,10 @@ export class Runner {
     if (task.xsave === null) task.xsave = makeBytes(this.k.arena, image.subarray(0, XSAVE_BYTES));
     else task.xsave.data.set(image.subarray(0, XSAVE_BYTES));
   }
+}
+
+function isOnTheWayOut(vcpu: Vcpu): boolean {
+  return vcpu.hasPendingException() || isInStub(vcpu) && !leaveStub(vcpu);
 }
 
 function isAlive(task: Task): boolean {
