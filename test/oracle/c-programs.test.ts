@@ -50,6 +50,7 @@ const rows: readonly Row[] = [
   { name: 'process-storm', flags: ['--memory', '64m'], timeoutMs: 60_000, retries: 1 },
   { name: 'sendfile' },
   { name: 'stub-calls', variants: both },
+  { name: 'signal-masks', variants: both },
   { name: 'entry', stdin: 'one\ntwo\n', variants: both, retries: 1 },
   { name: 'stdin-echo', stdin: '1\n22\n333\n', variants: both },
   { name: 'static-entry', stdin: 'request\n', args: ['x'] },

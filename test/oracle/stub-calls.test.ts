@@ -7,7 +7,7 @@ import { Sandbox } from '../../vmm/sandbox.ts';
 import type { Template } from '../../vmm/template.ts';
 import { compileFixture, compilerMissing } from './compile.ts';
 import { withTemplate } from './forks.ts';
-import { textOf } from './process.ts';
+import { runCatavmm, textOf } from './process.ts';
 
 const test = suite('test/oracle/stub-calls');
 const testBoth = needs(test, kvmMissing() ?? compilerMissing());
@@ -66,7 +66,16 @@ testBoth('a deterministic program makes each call: its clock counts them', async
   assert.ok(exits > 2 * ASKED, `${exits} exits`);
 });
 
-for (const call of ['getpid', 'sched_yield']) {
+testBoth('a program that jumps into the stub, or writes its mask there, harms itself', () => {
+  const program = compileFixture('hostile-stub');
+  const { stdout, stderr, code } = runCatavmm(['run', '--', program], { timeoutMs: 60_000 });
+  assert.is(textOf(stderr).replace(/^catavmm: missing-call: .*\n/gm, ''), '');
+  assert.is(textOf(stdout), '308 jumps, 0 wrong answers\nstill there = 0\nkilled = 9\n' +
+    'mask == 0: yes\na write to the answers = 11\n');
+  assert.is(code, 0);
+}, { timeoutMs: 60_000 });
+
+for (const call of ['getpid', 'sched_yield', 'rt_sigprocmask']) {
   testBoth(`a program that does nothing but ${call} is ended at its time limit`, async () => {
     const sandbox = await Sandbox.run({ command: command(call), stdin: '', timeoutMs: 300 });
     const { reason } = await sandbox.status;

@@ -26,6 +26,8 @@ export interface ExceptionFrame {
   rip: number;
   rflags: number;
   rsp: number;
+  /** Offset in the stub's page of an exception that happened there; -1 elsewhere. */
+  stubOffset: number;
   /** False when the frame was not pushed from user code: a machine bug or a forged frame. */
   fromUser: boolean;
 }
@@ -65,7 +67,7 @@ function ripIsAt(vcpu: Vcpu, low: number): boolean {
 }
 
 const frame: ExceptionFrame =
-  { vector: 0, errorCode: 0, rip: 0, rflags: 0, rsp: 0, fromUser: false };
+  { vector: 0, errorCode: 0, rip: 0, rflags: 0, rsp: 0, stubOffset: -1, fromUser: false };
 
 /**
  * Reads the exception frame after EXIT_EXCEPTION.
@@ -82,6 +84,9 @@ export function readException(vcpu: Vcpu, window: DataView): ExceptionFrame {
   frame.errorCode = hasCode === 1 ? window.getUint32(at, true) : 0;
   at += hasCode * 8;
   frame.rip = readAddress(window, at);
+  const stubOffset = window.getUint32(at, true) - STUB_LOW;
+  const isInPage = window.getUint32(at + 4, true) === STUB_HIGH && stubOffset < PAGE_BYTES;
+  frame.stubOffset = isInPage ? stubOffset : -1;
   frame.fromUser = (window.getUint16(at + 8, true) & 3) === 3;
   frame.rflags = window.getUint32(at + 16, true);
   frame.rsp = readAddress(window, at + 24);

@@ -8,9 +8,10 @@
 //   table window, by index:                     K + 0x4000  ring-0 stack (exception frames)
 //                                               K + 0x5000  clock page (user-readable)
 //                                               K + 0x6000  answer page (user-readable)
+//                                               K + 0x7000  mask page (user-writable)
 //     0 PDPT, 1 PD, 2 PT of the kernel half
 //     3 GDT, 4 TSS, 5 stub, 6 IDT, 7 stack      K = 0xffffffff80000000
-//     8 clock page, 9 answer page
+//     8 clock page, 9 answer page, 10 mask page
 //     16… page tables of the guest
 import { PAGE_BYTES } from './paging.ts';
 
@@ -43,6 +44,7 @@ export const BASE_SLOT = 2;
 /** Indices of the machine's own pages in the table window. */
 export const PAGE = {
   pdpt: 0, pd: 1, pt: 2, gdt: 3, tss: 4, stub: 5, idt: 6, stack: 7, clock: 8, answers: 9,
+  mask: 10,
 } as const;
 
 /** Where the kernel half begins (guest-virtual). A number: exact, since its low bits are zero. */
@@ -53,6 +55,7 @@ export const STUB_GVA: bigint = KERNEL_GVA + 0x2000n;
 export const IDT_GVA: bigint = KERNEL_GVA + 0x3000n;
 export const STACK_GVA: bigint = KERNEL_GVA + 0x4000n;
 export const ANSWERS_GVA: bigint = KERNEL_GVA + 0x6000n;
+export const MASK_GVA: bigint = KERNEL_GVA + 0x7000n;
 export const STACK_TOP_GVA: bigint = STACK_GVA + 0x1000n;
 
 /** Ports that the stub writes to: a system call, and exception n at EXCEPTION_PORT + n. */

@@ -20,3 +20,5 @@ export const KERNEL_DATA: bigint =
 export const STUB_PAGE: bigint = PTE_PRESENT | PTE_USER | PTE_ACCESSED;
 /** What every program may read: abi/clock-page.ts. */
 export const USER_DATA_PAGE: bigint = PTE_PRESENT | PTE_USER | PTE_ACCESSED | PTE_NO_EXECUTE;
+/** What every program may write: stub-sigmask.ts. */
+export const USER_SCRATCH_PAGE: bigint = USER_DATA_PAGE | PTE_WRITABLE | PTE_DIRTY;

@@ -4,100 +4,86 @@
 //                │                          │
 //                └── none of them ──────────┴── cannot now ──► offset 0: out 0x10, eax
 //
-//   answer page  +8n  u32  what call n of STUB_CALLS returns
+//   answer page  +8n   u32  what call n of STUB_CALLS returns
 //                +8n+4 u32  1: it may be answered now
 //
 // Under PVM the code runs at CPL 3 and returns by a jump, elsewhere at CPL 0 and by SYSRET. It
-// tells by CS, which nobody can forge. It follows no pointer and writes no memory: a program that
-// jumps here can do no more than what it can do at home.
+// tells by CS, which nobody can forge. At CPL 0 it follows no pointer and writes no memory; at
+// CPL 3 a program that jumps here can do no more than what it can do at home.
 //
-// Invariant: up to its last instruction, a block has changed no register but rax, whose value it
-// is known by. So a call that is interrupted in here can be made again (leaveStub).
+// Invariant: wherever the code is interrupted, the call can be made undone, or is over
+// (leaveStub): blocks change rax alone, by which they are known; rt_sigprocmask keeps what else it
+// changes (stub-sigmask.ts).
 import { SYSCALL_NUMBERS } from '../abi/syscall-numbers.ts';
 import { CodeWriter } from './code-writer.ts';
-import { ANSWERS_GVA, CALLS_OFFSET, PAGE, STUB_GVA } from './layout.ts';
+import { CALLS_OFFSET, PAGE, STUB_GVA } from './layout.ts';
 import { PAGE_BYTES } from './paging.ts';
 import { RUN_REGS_OFFSET } from './run-page.ts';
+import { JE, JMP, putAnswer, putFlags, putReadyCheck, putRingCheck } from './stub-code.ts';
+import { clearMaskPage, isSigmaskAccess, putSigmaskBlock, settleSigmask } from './stub-sigmask.ts';
 import type { Vcpu } from './vcpu.ts';
 
 /** Calls that the stub may answer. */
 export type StubCall = 'sched_yield' | 'getpid' | 'gettid' | 'getppid' | 'getpgrp' | 'getuid' |
-  'geteuid' | 'getgid' | 'getegid';
-/** In the order of the answer page; the compare chain goes through them in this order. */
+  'geteuid' | 'getgid' | 'getegid' | 'rt_sigprocmask';
+/** In the order of the answer page; the code compares with them in this order. */
 export const STUB_CALLS: readonly StubCall[] = [
   'getpid', 'gettid', 'sched_yield', 'getppid', 'getpgrp', 'getuid', 'geteuid', 'getgid', 'getegid',
+  'rt_sigprocmask',
 ];
 const NUMBERS: readonly number[] = STUB_CALLS.map((name) => SYSCALL_NUMBERS[name] as number);
+const SIGMASK = STUB_CALLS.indexOf('rt_sigprocmask');
 
 /** Whether `nr` is one of them. */
 export function isStubCall(nr: number): boolean {
   return NUMBERS.includes(nr);
 }
 
-/** Flags of the program that are not put back without SYSRET: TF, DF, NT, AC. */
-const ODD_FLAGS = 0x4_4500;
-const JE = [0x0f, 0x84];
-const JNE = [0x0f, 0x85];
-const JMP = [0xe9];
-const REG = RUN_REGS_OFFSET >> 2;
-const RAX_WORD: number = REG;
-const RCX_WORD: number = REG + 4;
-const R11_WORD: number = REG + 22;
-const RIP_WORD: number = REG + 32;
-const RFLAGS_WORD: number = REG + 34;
+const REGS = RUN_REGS_OFFSET >> 2;
+/** Word indexes of registers in struct kvm_regs. */
+const RAX = 0;
+const RCX = 4;
+const R11 = 22;
+const RIP = 32;
+const RFLAGS = 34;
 const STUB_LOW = Number(STUB_GVA & 0xffff_ffffn);
 const STUB_HIGH = Number(STUB_GVA >> 32n);
 const SYSCALL_BYTES = 2;
 
-/** Low half of the address of a word of the answer page; its sign-extension is the address. */
-function answerAddress(index: number, isReady: boolean): number {
-  return Number(ANSWERS_GVA & 0xffff_ffffn) + index * 8 + (isReady ? 4 : 0);
-}
-
-function writeBlock(code: CodeWriter, index: number): void {
-  const putAnswer = (): void => code.put32([0x8b, 0x04, 0x25], answerAddress(index, false));
-  code.label(`call ${index}`);
-  code.put32([0x83, 0x3c, 0x25], answerAddress(index, true)); // cmp dword [ready], 0
-  code.put(0);
-  code.jump(JE, 'leave');
-  code.put32([0x41, 0xf7, 0xc3], ODD_FLAGS); //                 test r11d, ODD_FLAGS
-  code.jump(JNE, 'leave');
-  code.put(0x8c, 0xc8); //                                      mov eax, cs
-  code.put(0xa8, 3); //                                         test al, 3
-  code.jump(JE, `ring 0 of ${index}`);
-  // The program's arithmetic flags, without a stack: OF by an addition that overflows or not, the
-  // others through ah. lea shifts and leaves the flags alone.
-  code.put(0x44, 0x89, 0xd8); //                                mov eax, r11d
-  code.put(0xc1, 0xe8, 11); //                                  shr eax, 11
-  code.put(0x83, 0xe0, 1); //                                   and eax, 1
-  code.put(0x04, 0x7f); //                                      add al, 0x7f
-  code.put32([0x42, 0x8d, 0x04, 0xdd], 0); //                   lea eax, [r11 * 8]
-  code.put32([0x8d, 0x04, 0xc5], 0); //                         lea eax, [rax * 8]
-  code.put32([0x8d, 0x04, 0x85], 0); //                         lea eax, [rax * 4]
-  code.put(0x9e); //                                            sahf
-  putAnswer();
-  code.put(0xff, 0xe1); //                                      jmp rcx
-  code.label(`ring 0 of ${index}`);
-  putAnswer();
-  code.put(0x48, 0x0f, 0x07); //                                sysretq
+function putNumberBlock(code: CodeWriter, index: number): void {
+  const atRing0 = `ring 0 of ${index}`;
+  putReadyCheck(code, index);
+  putRingCheck(code, atRing0);
+  putFlags(code);
+  putAnswer(code, index);
+  code.put(0xff, 0xe1); //                   jmp rcx
+  code.label(atRing0);
+  putAnswer(code, index);
+  code.put(0x48, 0x0f, 0x07); //             sysretq
 }
 
 function makeCode(): CodeWriter {
   const code = new CodeWriter();
   NUMBERS.forEach((nr, index) => {
-    code.put32([0x48, 0x3d], nr); //                            cmp rax, nr
+    code.put32([0x48, 0x3d], nr); //         cmp rax, nr
     code.jump(JE, `call ${index}`);
   });
   code.label('leave');
   // To offset 0 of the page: the instruction that is a system call for exits.ts.
   code.put32(JMP, -(CALLS_OFFSET + code.offsetOf('leave') + 5));
-  STUB_CALLS.forEach((_name, index) => writeBlock(code, index));
-  code.label('end');
+  STUB_CALLS.forEach((_name, index) => {
+    code.label(`call ${index}`);
+    if (index === SIGMASK) putSigmaskBlock(code, index);
+    else putNumberBlock(code, index);
+  });
   return code;
 }
 
 const stubCode: CodeWriter = makeCode();
 const codeBytes: Uint8Array = stubCode.finish();
+/** Where each call's block begins; in rising order. */
+const BLOCKS: readonly number[] = STUB_CALLS.map((_name, index) =>
+  stubCode.offsetOf(`call ${index}`));
 
 /** Writes the code into the stub's page. @param window the machine's table window */
 export function writeStubCalls(window: DataView): void {
@@ -116,35 +102,45 @@ export function setAnswer(window: DataView, index: number, answer: number | null
 /** Makes every call leave, and forgets what was answered. */
 export function clearAnswers(window: DataView): void {
   STUB_CALLS.forEach((_name, index) => setAnswer(window, index, null));
+  clearMaskPage(window);
 }
 
 /**
  * Takes an interrupted vCPU out of the code above: its registers become those before the `syscall`
- * instruction, which is made again later.
+ * instruction, which is made again later, or those behind it.
  * @returns false when it is not in there: an exit or an exception is on its way
  */
-export function leaveStub(vcpu: Vcpu): boolean {
+export function leaveStub(vcpu: Vcpu, window: DataView): boolean {
   const { run32 } = vcpu;
-  const offset = (run32[RIP_WORD] as number) - STUB_LOW - CALLS_OFFSET;
-  if (run32[RIP_WORD + 1] !== STUB_HIGH || offset < 0) return false;
-  const index = blockAt(offset);
-  if (index >= 0) {
-    run32[RAX_WORD] = NUMBERS[index] as number;
-    run32[RAX_WORD + 1] = 0;
-  }
-  // Whatever a program that has jumped here left in rcx: an address that is none ends it later.
-  const low = run32[RCX_WORD] as number;
-  const high = run32[RCX_WORD + 1] as number;
-  run32[RIP_WORD] = low - SYSCALL_BYTES;
-  run32[RIP_WORD + 1] = low < SYSCALL_BYTES ? high - 1 : high;
-  run32[RFLAGS_WORD] = run32[R11_WORD] as number;
+  const low = run32[REGS + RIP] as number;
+  if (run32[REGS + RIP + 1] !== STUB_HIGH || low < STUB_LOW + CALLS_OFFSET) return false;
+  settleCall(run32, REGS, low - STUB_LOW, window);
   return true;
 }
 
-/** The block that an offset in the code lies in, or -1. */
-function blockAt(offset: number): number {
-  for (let index = STUB_CALLS.length - 1; index >= 0; index--) {
-    if (offset >= stubCode.offsetOf(`call ${index}`)) return index;
+/** Whether an exception at this offset of the stub's page came from a pointer of the program. */
+export function isUserAccess(offset: number): boolean {
+  return isSigmaskAccess(stubCode, offset - CALLS_OFFSET);
+}
+
+/**
+ * Puts the registers right of a program that was stopped in the code, at `offset` of the page.
+ * @param words struct kvm_regs from index `at` on
+ */
+export function settleCall(words: Uint32Array, at: number, offset: number, window: DataView): void {
+  const index = BLOCKS.findLastIndex((start) => offset - CALLS_OFFSET >= start);
+  let isOver = false;
+  if (index === SIGMASK) {
+    isOver = settleSigmask(stubCode, offset - CALLS_OFFSET, words, at, window);
+  } else if (index >= 0) {
+    words[at + RAX] = NUMBERS[index] as number;
+    words[at + RAX + 1] = 0;
   }
-  return -1;
+  // Whatever a program that has jumped here left in rcx: an address that is none ends it later.
+  const back = isOver ? 0 : SYSCALL_BYTES;
+  const low = words[at + RCX] as number;
+  const high = words[at + RCX + 1] as number;
+  words[at + RIP] = low - back;
+  words[at + RIP + 1] = low < back ? high - 1 : high;
+  words[at + RFLAGS] = words[at + R11] as number;
 }

@@ -9,7 +9,9 @@ import {
   EXCEPTION_COUNT, EXCEPTION_OFFSET, EXCEPTION_PORT, EXCEPTION_STRIDE, PAGE, STACK_TOP_GVA,
   STUB_GVA, SYSCALL_PORT, TABLES_GPA, TSS_GVA,
 } from './layout.ts';
-import { KERNEL_DATA, KERNEL_TABLE, PAGE_BYTES, STUB_PAGE, USER_DATA_PAGE } from './paging.ts';
+import {
+  KERNEL_DATA, KERNEL_TABLE, PAGE_BYTES, STUB_PAGE, USER_DATA_PAGE, USER_SCRATCH_PAGE,
+} from './paging.ts';
 import { writeStubCalls } from './stub-calls.ts';
 
 const OUT_IMM8_EAX = 0xe7;
@@ -70,6 +72,7 @@ function writeTables(window: DataView): void {
     [PAGE.stack, KERNEL_DATA],
     [PAGE.clock, USER_DATA_PAGE],
     [PAGE.answers, USER_DATA_PAGE],
+    [PAGE.mask, USER_SCRATCH_PAGE],
   ];
   entries.forEach(([index, flags], slot) => {
     window.setBigUint64(PAGE.pt * PAGE_BYTES + slot * 8, gpaOf(index) | flags, true);

@@ -17,12 +17,11 @@ import { runTimers } from '../../kernel/time/timers.ts';
 import { REG, getReg, setReg } from '../../kernel/syscalls/args.ts';
 import { SIGKILL, SIGSEGV } from '../../abi/signal.ts';
 import type { Machine } from '../../machine/machine.ts';
-import type { Vcpu } from '../../machine/vcpu.ts';
 import {
   classifyExit, EXIT_EXCEPTION, EXIT_FORGED, EXIT_SLICE, EXIT_SYSCALL, type ExceptionFrame,
   isInStub, readException,
 } from '../../machine/exits.ts';
-import { leaveStub } from '../../machine/stub-calls.ts';
+import { isUserAccess, leaveStub, settleCall } from '../../machine/stub-calls.ts';
 import { XSAVE_BYTES, readXsave, writeXsave } from '../../machine/fpu.ts';
 import type { StaleTranslations } from '../../machine/translations.ts';
 import { KERNEL_ROOT_ENTRY } from '../../machine/stub.ts';
@@ -150,10 +149,11 @@ export class Runner {
     // Interrupted on the way out, inside the stub or on the way to it: the call or exception is not
     // reported yet. Going on with the registers untouched reports it; its state is nothing that a
     // thread could resume from.
-    while (failed === EINTR && isOnTheWayOut(vcpu)) {
+    while (failed === EINTR && this.#isOnTheWayOut()) {
       eatSliceSignal();
       failed = vcpu.enter();
     }
+    this.#answers.store(task);
     if (this.counters.exits++ === 0) this.counters.firstExitMs = performance.now();
     if (failed !== 0) {
       vcpu.storeRegs(u32, (task.address >> 2) + REGS_WORD);
@@ -165,6 +165,11 @@ export class Runner {
       return false;
     }
     return this.#handleExit(task);
+  }
+
+  #isOnTheWayOut(): boolean {
+    const { vcpu, tables } = this.machine;
+    return vcpu.hasPendingException() || isInStub(vcpu) && !leaveStub(vcpu, tables);
   }
 
   #handleExit(task: Task): boolean {
@@ -211,9 +216,15 @@ export class Runner {
       forceSignal(k, task, SIGSEGV, SI_KERNEL, 0);
       return;
     }
+    setReg(task, REG.rsp, frame.rsp);
+    if (isUserAccess(frame.stubOffset)) {
+      // A pointer that the stub cannot follow: the handler finds out why.
+      settleCall(u32, (task.address >> 2) + REGS_WORD, frame.stubOffset, this.machine.tables);
+      this.#handleSyscall(task);
+      return;
+    }
     setReg(task, REG.rip, frame.rip);
     setReg(task, REG.rflags, frame.rflags);
-    setReg(task, REG.rsp, frame.rsp);
     if (frame.vector !== PAGE_FAULT) {
       signalOfException(k, task, frame.vector, frame.errorCode, frame.rip);
       return;
@@ -283,10 +294,6 @@ export class Runner {
     if (task.xsave === null) task.xsave = makeBytes(this.k.arena, image.subarray(0, XSAVE_BYTES));
     else task.xsave.data.set(image.subarray(0, XSAVE_BYTES));
   }
-}
-
-function isOnTheWayOut(vcpu: Vcpu): boolean {
-  return vcpu.hasPendingException() || isInStub(vcpu) && !leaveStub(vcpu);
 }
 
 function isAlive(task: Task): boolean {

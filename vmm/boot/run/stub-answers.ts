@@ -10,6 +10,8 @@ import { u32 } from '../../kernel/state/memory.ts';
 import { hasOthers } from '../../kernel/task/run-queue.ts';
 import type { Machine } from '../../machine/machine.ts';
 import { isStubCall, setAnswer, STUB_CALLS, type StubCall } from '../../machine/stub-calls.ts';
+import { changedMask, showMask } from '../../machine/stub-sigmask.ts';
+import { setMask } from '../../kernel/signal/mask.ts';
 
 const RAX_WORD = Task.offset('regs') >> 2;
 const PROCESS_WORD = Task.offset('process') >> 2;
@@ -25,12 +27,16 @@ const PROCESS_WORDS: readonly [index: number, word: number][] = PROCESS_FIELDS
 const GETTID = STUB_CALLS.indexOf('gettid');
 const TID_WORD = Task.offset('tid') >> 2;
 const SCHED_YIELD = STUB_CALLS.indexOf('sched_yield');
+const RT_SIGPROCMASK = STUB_CALLS.indexOf('rt_sigprocmask');
+const MASK_WORD = Task.offset('mask') >> 2;
 
 export class StubAnswers {
   readonly #k: Kernel;
   readonly #machine: Machine;
   #asked: number = 0;
   #isOn: boolean = false;
+  /** The thread was shown its mask, and may have changed it. */
+  #hasMask: boolean = false;
 
   constructor(k: Kernel, machine: Machine) {
     this.#k = k;
@@ -50,12 +56,25 @@ export class StubAnswers {
       this.#machine.vcpu.setAnswersCalls(wanted);
       this.#isOn = wanted;
     }
-    if (wanted) writeAnswers(this.#machine.tables, this.#k, task);
+    this.#hasMask = wanted && !hasSignals(task);
+    if (wanted) writeAnswers(this.#machine.tables, this.#k, task, this.#hasMask);
+  }
+
+  /** Takes over what the thread has changed. Order: right after each exit. */
+  store(task: Task): void {
+    if (!this.#hasMask) return;
+    const mask = changedMask(this.#machine.tables, u32, (task.address >> 2) + MASK_WORD);
+    if (mask !== null) setMask(this.#k, task, mask);
   }
 }
 
+/** Whether a signal waits that another mask would let through, or the mask is put back later. */
+function hasSignals(task: Task): boolean {
+  return task.pending !== null || task.process.pending !== null || task.hasSavedMask;
+}
+
 /** @param tables the machine's table window */
-function writeAnswers(tables: DataView, k: Kernel, task: Task): void {
+function writeAnswers(tables: DataView, k: Kernel, task: Task, hasMask: boolean): void {
   const words = task.address >> 2;
   const process = (u32[words + PROCESS_WORD] as number) >> 2;
   for (const [index, word] of PROCESS_WORDS) {
@@ -64,4 +83,6 @@ function writeAnswers(tables: DataView, k: Kernel, task: Task): void {
   setAnswer(tables, GETTID, u32[words + TID_WORD] as number);
   // Linux: sched_yield(2) returns at once when nobody else can run.
   setAnswer(tables, SCHED_YIELD, hasOthers(k) ? null : 0);
+  setAnswer(tables, RT_SIGPROCMASK, hasMask ? 0 : null);
+  if (hasMask) showMask(tables, u32, words + MASK_WORD);
 }
