@@ -47,6 +47,17 @@ testBoth('boots and forks go on doing so, and their ids are those of the program
   });
 });
 
+testBoth('a sandbox that is forked again and again while it sets its mask keeps it', async () => {
+  const program = [compileFixture('signal-masks', 'static'), 'wander', '150000'];
+  const sandbox = await Sandbox.run({ command: program, stdin: 'null', stdout: 'piped' });
+  const all = [sandbox];
+  for (let i = 0; i < 8; i++) {
+    await new Promise((resolve) => { setTimeout(resolve, 5 + 3 * i); });
+    all.push(await sandbox.fork({ stdin: 'null', stdout: 'piped' }));
+  }
+  for (const one of all) assert.is((await finish(one)).text, 'wrong masks = 0\n');
+});
+
 testBoth('every call of a traced program is seen', async () => {
   const lines: string[] = [];
   const sandbox = await Sandbox.run({

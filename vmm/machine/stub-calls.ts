@@ -1,9 +1,11 @@
 // System calls that the stub answers by itself, from a page that the VMM writes before each entry.
 //
-//   LSTAR ─► CALLS_OFFSET: which call? ─► its block: answer ─► back to the program, no exit
-//                │                          │
-//                └── none of them ──────────┴── cannot now ──► offset 0: out 0x10, eax
+//   LSTAR ─► CALLS_OFFSET: on? ─► which call? ─► its block: answer ─► back to the program, no exit
+//                           │          │              │
+//                           └── no ────┴── none ──────┴── not now ──► offset 0: out 0x10, eax
 //
+//   stub page    SWITCH_OFFSET u32  1: on. Here, so that a guest that is not answered touches no
+//                                   other page
 //   answer page  +8n   u32  what call n of STUB_CALLS returns
 //                +8n+4 u32  1: it may be answered now
 //
@@ -19,8 +21,10 @@ import { CodeWriter } from './code-writer.ts';
 import { CALLS_OFFSET, PAGE, STUB_GVA } from './layout.ts';
 import { PAGE_BYTES } from './paging.ts';
 import { RUN_REGS_OFFSET } from './run-page.ts';
-import { JE, JMP, putAnswer, putFlags, putReadyCheck, putRingCheck } from './stub-code.ts';
-import { clearMaskPage, isSigmaskAccess, putSigmaskBlock, settleSigmask } from './stub-sigmask.ts';
+import {
+  JE, JMP, lowHalf, putAnswer, putFlags, putReadyCheck, putRingCheck,
+} from './stub-code.ts';
+import { isSigmaskAccess, putSigmaskBlock, settleSigmask } from './stub-sigmask.ts';
 import type { Vcpu } from './vcpu.ts';
 
 /** Calls that the stub may answer. */
@@ -49,6 +53,8 @@ const RFLAGS = 34;
 const STUB_LOW = Number(STUB_GVA & 0xffff_ffffn);
 const STUB_HIGH = Number(STUB_GVA >> 32n);
 const SYSCALL_BYTES = 2;
+/** At the end of the page, apart from the code. */
+const SWITCH_OFFSET: number = PAGE_BYTES - 64;
 
 function putNumberBlock(code: CodeWriter, index: number): void {
   const atRing0 = `ring 0 of ${index}`;
@@ -64,6 +70,9 @@ function putNumberBlock(code: CodeWriter, index: number): void {
 
 function makeCode(): CodeWriter {
   const code = new CodeWriter();
+  code.put32([0x83, 0x3c, 0x25], lowHalf(STUB_GVA, SWITCH_OFFSET)); // cmp dword [switch], 0
+  code.put(0);
+  code.jump(JE, 'leave');
   NUMBERS.forEach((nr, index) => {
     code.put32([0x48, 0x3d], nr); //         cmp rax, nr
     code.jump(JE, `call ${index}`);
@@ -87,9 +96,20 @@ const BLOCKS: readonly number[] = STUB_CALLS.map((_name, index) =>
 
 /** Writes the code into the stub's page. @param window the machine's table window */
 export function writeStubCalls(window: DataView): void {
-  if (CALLS_OFFSET + codeBytes.length > PAGE_BYTES) throw new Error('the stub is too large');
+  if (CALLS_OFFSET + codeBytes.length > SWITCH_OFFSET) throw new Error('the stub is too large');
   const at = window.byteOffset + PAGE.stub * PAGE_BYTES + CALLS_OFFSET;
   new Uint8Array(window.buffer, at, codeBytes.length).set(codeBytes);
+}
+
+/**
+ * Lets the stub answer, or every call leave.
+ * @returns whether that is something new
+ */
+export function switchAnswers(window: DataView, wanted: boolean): boolean {
+  const at = PAGE.stub * PAGE_BYTES + SWITCH_OFFSET;
+  if (window.getUint32(at, true) === Number(wanted)) return false;
+  window.setUint32(at, Number(wanted), true);
+  return true;
 }
 
 /** Sets what call `index` of STUB_CALLS returns, or that it is to leave (null). */
@@ -102,7 +122,6 @@ export function setAnswer(window: DataView, index: number, answer: number | null
 /** Makes every call leave, and forgets what was answered. */
 export function clearAnswers(window: DataView): void {
   STUB_CALLS.forEach((_name, index) => setAnswer(window, index, null));
-  clearMaskPage(window);
 }
 
 /**

@@ -142,7 +142,11 @@ export function changedMask(window: DataView, words: Uint32Array, from: number):
   return isSame ? null : window.getBigUint64(AT + MASK, true);
 }
 
-/** Clears the whole page: the last guest could write to all of it. */
+/**
+ * Clears the whole page: the last guest could write to all of it, at any time. One that is clear
+ * is only read, for most machines need no memory for it.
+ */
 export function clearMaskPage(window: DataView): void {
-  new Uint8Array(window.buffer, window.byteOffset + AT, PAGE_BYTES).fill(0);
+  const words = new BigUint64Array(window.buffer, window.byteOffset + AT, PAGE_BYTES / 8);
+  if (words.some((word) => word !== 0n)) words.fill(0n);
 }

@@ -71,7 +71,6 @@ export class Vcpu {
   readonly run32: Uint32Array;
   readonly #runRange: { address: number; bytes: number };
   readonly #scratch: Scratch;
-  #answersCalls: boolean = false;
 
   /** @param fd becomes this object's. Order: prepare() comes next */
   constructor(fd: number, runBytes: number) {
@@ -197,19 +196,6 @@ export class Vcpu {
     return view.getBigUint64(16, true);
   }
 
-  /** Whether system calls go where the stub answers some (stub-calls.ts), or leave, all of them. */
-  setAnswersCalls(wanted: boolean): void {
-    if (wanted === this.#answersCalls) return;
-    this.#answersCalls = wanted;
-    const { view, address } = this.#scratch;
-    view.setUint32(0, 1, true);
-    view.setUint32(4, 0, true);
-    view.setUint32(8, MSR_LSTAR, true);
-    view.setUint32(12, 0, true);
-    view.setBigUint64(16, STUB_GVA + BigInt(wanted ? CALLS_OFFSET : 0), true);
-    mustIoctl(this.fd, KVM_SET_MSRS, address, 'KVM_SET_MSRS');
-  }
-
   /** KVM_SET_SIGNAL_MASK: the signals blocked while in the guest. `mask` is a 64-bit sigset. */
   setSignalMask(mask: bigint): void {
     const { view, address } = this.#scratch;
@@ -240,7 +226,7 @@ export class Vcpu {
     bytes.fill(0);
     const values: [number, bigint][] = [
       [MSR_STAR, STAR],
-      [MSR_LSTAR, STUB_GVA],
+      [MSR_LSTAR, STUB_GVA + BigInt(CALLS_OFFSET)],
       [MSR_SYSCALL_MASK, SYSCALL_FLAG_MASK],
     ];
     view.setUint32(0, values.length, true);

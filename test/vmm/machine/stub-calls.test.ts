@@ -11,7 +11,7 @@ import {
 import { ANSWERS_GVA, CALLS_OFFSET, PAGE, STUB_GVA } from '../../../vmm/machine/layout.ts';
 import { PAGE_BYTES } from '../../../vmm/machine/paging.ts';
 import {
-  clearAnswers, leaveStub, setAnswer, STUB_CALLS,
+  clearAnswers, leaveStub, setAnswer, STUB_CALLS, switchAnswers,
 } from '../../../vmm/machine/stub-calls.ts';
 
 const test = suite('vmm/machine/stub-calls');
@@ -32,7 +32,7 @@ function askAndLeave(nr: number): number[] {
 function withAnswers(body: (bench: Bench) => void): void {
   withBench((bench) => {
     STUB_CALLS.forEach((_name, index) => setAnswer(bench.machine.tables, index, 1000 + index));
-    bench.machine.vcpu.setAnswersCalls(true);
+    switchAnswers(bench.machine.tables, true);
     body(bench);
   });
 }
@@ -86,9 +86,9 @@ testKvm('a call leaves when it is off, has no answer, or with flags that jumps d
     setAnswer(machine.tables, STUB_CALLS.indexOf('getpid'), null);
     leaves('no answer');
     setAnswer(machine.tables, STUB_CALLS.indexOf('getpid'), 1);
-    machine.vcpu.setAnswersCalls(false);
+    switchAnswers(machine.tables, false);
     leaves('off');
-    machine.vcpu.setAnswersCalls(true);
+    switchAnswers(machine.tables, true);
     clearAnswers(machine.tables);
     leaves('cleared');
   });

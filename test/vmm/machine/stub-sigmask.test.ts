@@ -9,9 +9,9 @@ import {
 import { CALLS_OFFSET, MASK_GVA, PAGE } from '../../../vmm/machine/layout.ts';
 import { PAGE_BYTES } from '../../../vmm/machine/paging.ts';
 import {
-  clearAnswers, isUserAccess, setAnswer, settleCall, STUB_CALLS,
+  clearAnswers, isUserAccess, setAnswer, settleCall, STUB_CALLS, switchAnswers,
 } from '../../../vmm/machine/stub-calls.ts';
-import { changedMask, showMask } from '../../../vmm/machine/stub-sigmask.ts';
+import { changedMask, clearMaskPage, showMask } from '../../../vmm/machine/stub-sigmask.ts';
 
 const test = suite('vmm/machine/stub-sigmask');
 const testKvm = needsKvm(test);
@@ -35,7 +35,7 @@ interface Call {
 function withMask(body: (bench: Bench) => void): void {
   withBench((bench) => {
     setAnswer(bench.machine.tables, STUB_CALLS.indexOf('rt_sigprocmask'), 0);
-    bench.machine.vcpu.setAnswersCalls(true);
+    switchAnswers(bench.machine.tables, true);
     body(bench);
   });
 }
@@ -202,7 +202,7 @@ testKvm('a program reads no more in the mask page than what is its own', () => {
     }
     run([0x89, 0x04, 0x25, ...address(0x800), 0x0f, 0x05], { [WORD.rax]: 0x5a5a });
     assert.is(tables.getUint32(PAGE.mask * PAGE_BYTES + 0x800, true), 0x5a5a);
-    clearAnswers(tables);
+    clearMaskPage(tables);
     assert.is(tables.getUint32(PAGE.mask * PAGE_BYTES + 0x800, true), 0, 'not for the next guest');
     run([0x48, 0xc7, 0xc3, ...address(0), 0xff, 0xe3]);
     assert.is(readException(bench.machine.vcpu, tables).vector, 14, 'no execution');

@@ -2,7 +2,8 @@
 // comes; a run or boot gives it memory content and registers.
 import { type Region, giveRegion, takeRegion, u8 } from '../../kernel/state/memory.ts';
 import { clearClockPage } from '../../machine/clock-page.ts';
-import { clearAnswers } from '../../machine/stub-calls.ts';
+import { clearAnswers, switchAnswers } from '../../machine/stub-calls.ts';
+import { clearMaskPage } from '../../machine/stub-sigmask.ts';
 import { Machine } from '../../machine/machine.ts';
 import type { CpuBaseline } from '../../machine/cpu-baseline.ts';
 import { writeXsave } from '../../machine/fpu.ts';
@@ -143,8 +144,8 @@ function wipe(zygote: Zygote, used: Used): void {
     tables.address + used.tablesEnd * PAGE_BYTES);
   zygote.firstTable = used.tablesEnd;
   clearClockPage(machine.tables);
-  machine.vcpu.setAnswersCalls(false);
-  clearAnswers(machine.tables);
+  if (switchAnswers(machine.tables, false)) clearAnswers(machine.tables);
+  clearMaskPage(machine.tables);
   writeXsave(machine.vcpu, null);
 }
 

@@ -9,7 +9,9 @@ import { Process, Task } from '../../kernel/records/task.ts';
 import { u32 } from '../../kernel/state/memory.ts';
 import { hasOthers } from '../../kernel/task/run-queue.ts';
 import type { Machine } from '../../machine/machine.ts';
-import { isStubCall, setAnswer, STUB_CALLS, type StubCall } from '../../machine/stub-calls.ts';
+import {
+  isStubCall, setAnswer, STUB_CALLS, type StubCall, switchAnswers,
+} from '../../machine/stub-calls.ts';
 import { changedMask, showMask } from '../../machine/stub-sigmask.ts';
 import { setMask } from '../../kernel/signal/mask.ts';
 
@@ -53,7 +55,7 @@ export class StubAnswers {
   load(task: Task, isTraced: boolean): void {
     const wanted = this.#asked >= ASKED_MIN && !isTraced && !this.#k.root.deterministic;
     if (wanted !== this.#isOn) {
-      this.#machine.vcpu.setAnswersCalls(wanted);
+      switchAnswers(this.#machine.tables, wanted);
       this.#isOn = wanted;
     }
     this.#hasMask = wanted && !hasSignals(task);

@@ -3,8 +3,12 @@
 import {
   countReady, dropReadyZygotes, giveZygote, keepReady, prepareZygotes, takeZygote,
 } from '../../../../vmm/boot/pool/zygote-pool.ts';
-import type { ZygoteOptions } from '../../../../vmm/boot/pool/zygote.ts';
-import { FIRST_GUEST_TABLE } from '../../../../vmm/machine/layout.ts';
+import {
+  closeZygote, recycleZygote, type ZygoteOptions,
+} from '../../../../vmm/boot/pool/zygote.ts';
+import { FIRST_GUEST_TABLE, PAGE } from '../../../../vmm/machine/layout.ts';
+import { PAGE_BYTES } from '../../../../vmm/machine/paging.ts';
+import { setAnswer, STUB_CALLS, switchAnswers } from '../../../../vmm/machine/stub-calls.ts';
 import { assert, needsKvm, suite } from '../../../harness.ts';
 
 const test = suite('vmm/boot/zygote-pool');
@@ -34,6 +38,23 @@ testKvm('keepReady() serves the largest wish, until the last one ends', async ()
   await settle();
   assert.is(countReady(options), 2);
   dropReadyZygotes();
+});
+
+testKvm('a used machine keeps nothing of the calls that its stub answered', () => {
+  const zygote = takeZygote(options, 'ours', 'a');
+  const { machine: { tables } } = zygote;
+  const wordAt = (page: number, offset: number): number =>
+    tables.getUint32(page * PAGE_BYTES + offset, true);
+  assert.ok(switchAnswers(tables, true));
+  STUB_CALLS.forEach((_name, index) => setAnswer(tables, index, 7));
+  tables.setUint32(PAGE.mask * PAGE_BYTES + 4092, 1, true);
+  assert.ok(recycleZygote(zygote, used));
+  STUB_CALLS.forEach((name, index) => {
+    assert.is(wordAt(PAGE.answers, index * 8) + wordAt(PAGE.answers, index * 8 + 4), 0, name);
+  });
+  assert.is(wordAt(PAGE.mask, 4092), 0);
+  assert.not(switchAnswers(tables, false), 'its calls leave');
+  closeZygote(zygote);
 });
 
 testKvm('a used machine of somebody else is no ready one', async () => {
