@@ -4,6 +4,7 @@
 // Invariant: each command is loaded when it is called, so that `boot` does not wait for what
 // `doctor` needs, and `--help` and `--version` load no FFI.
 
+import { expectOneSandbox } from '../vmm/kernel/state/size.ts';
 import { checkOperands, parseArguments } from './args.ts';
 import type { Arguments, Environment } from './args.ts';
 import type { Command } from './context.ts';
@@ -41,6 +42,13 @@ function guessOutput(words: readonly string[], env: Environment): Output {
   });
 }
 
+/** Whether a command line is about one guest, besides trial boots of what it builds. */
+function hasOneSandbox(args: Arguments): boolean {
+  const { command } = args;
+  if (command === 'boot') return !args.has('count') && !args.has('mode');
+  return command === 'run' || command === 'build';
+}
+
 async function dispatch(
   args: Arguments, output: Output, env: Environment, loaders: Loaders,
 ): Promise<number> {
@@ -60,6 +68,7 @@ async function dispatch(
   checkOperands(args);
   const load = loaders[args.command];
   if (load === undefined) throw new Error(`this entry does not offer ${args.command}`);
+  if (hasOneSandbox(args)) expectOneSandbox();
   const { command } = await load();
   return await command({ args, output, env });
 }

@@ -63,7 +63,8 @@ const majorSimple = 7;
 
 /** Texts up to this length are built here; a call of TextDecoder costs more than that. */
 const shortText = 24;
-const utf8: TextDecoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+/** Made when the first text needs it, for the first one costs a millisecond on Node. */
+let utf8: TextDecoder | null = null;
 
 /** One walk over one input. */
 class Decoder {
@@ -151,6 +152,7 @@ class Decoder {
       }
     }
     try {
+      utf8 ??= new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
       // slice() copies, for TextDecoder takes no view of shared memory.
       const text = utf8.decode(this.bytes.slice(this.off, end));
       this.off = end;

@@ -31,7 +31,6 @@ const COLON = 0x3a;
 const PATH_PREFIX = 'PATH=';
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
 
 /**
  * Makes the first process and loads the program.
@@ -50,7 +49,7 @@ export function startProgram(k: Kernel, request: StartRequest): Task {
     throw new CatavmmError('CATAVMM_OPTION', 'No command was given.');
   }
   const errno = tryPaths(k, task, candidates(name, request.env), request);
-  if (errno !== 0) throw notStarted(decoder.decode(name), errno);
+  if (errno !== 0) throw notStarted(new TextDecoder().decode(name), errno);
   return task;
 }
 
@@ -74,7 +73,7 @@ const WHY_NOT_MOUNTED: ReadonlyMap<number, string> = new Map([
 
 function enterDirectory(k: Kernel, process: Process, cwd: Uint8Array): void {
   const dentry = lookupPath(k, process, cwd);
-  const path = decoder.decode(cwd);
+  const path = new TextDecoder().decode(cwd);
   if (typeof dentry === 'number') {
     throw new CatavmmError('CATAVMM_OPTION', `The working directory ${path} does not exist.`);
   }
@@ -88,6 +87,7 @@ function enterDirectory(k: Kernel, process: Process, cwd: Uint8Array): void {
 /** The paths that a command name may mean, as execvp(3) tries them. */
 function candidates(name: Uint8Array, env: readonly Uint8Array[]): Uint8Array[] {
   if (name.includes(SLASH)) return [name];
+  const decoder = new TextDecoder();
   const own = env.map((entry) => decoder.decode(entry)).find((e) => e.startsWith(PATH_PREFIX));
   const path = encoder.encode(own === undefined ? DEFAULT_PATH : own.slice(PATH_PREFIX.length));
   const paths: Uint8Array[] = [];

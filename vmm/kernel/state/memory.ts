@@ -1,6 +1,6 @@
-// The state memory: one WebAssembly.Memory per VMM thread, made at its full size so that no view is
-// ever detached. It holds every sandbox's records (arena regions) and page tables (table windows),
-// so that the WASM modules work on both in place. Untouched pages cost nothing.
+// The state memory: one WebAssembly.Memory per VMM thread, made at its full size (size.ts) so that
+// no view is ever detached. It holds every sandbox's records (arena regions) and page tables (table
+// windows), so that the WASM modules work on both in place. Untouched pages cost nothing.
 //
 //   0           REGION_UNIT                                            STATE_BYTES
 //   +-----------+-----------+-----------+-----------+------ … ------+
@@ -9,8 +9,9 @@
 //
 // Invariant: address 0 is never handed out, so 0 can mean "null"; free runs are all zero.
 
-/** Below 2 GiB, so that addresses are positive as signed numbers too. */
-export const STATE_BYTES = 0x7fff_0000;
+import { stateBytes } from './size.ts';
+
+export const STATE_BYTES: number = stateBytes();
 export const REGION_UNIT = 0x1_0000;
 const WASM_PAGE = 0x1_0000;
 

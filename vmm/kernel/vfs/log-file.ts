@@ -27,7 +27,6 @@ export const LOGS_MOST = 64;
 /** One write is one append on the host, up to this many bytes. */
 const WRITE_BYTES_MOST = 1024 * 1024;
 const READ_BYTES_MOST = 256 * 1024;
-const decoder: TextDecoder = new TextDecoder();
 
 export function isLog(rdev: number): boolean {
   return rdev >= RDEV_LOG && rdev < RDEV_LOG + LOGS_MOST;
@@ -90,7 +89,7 @@ function answer(k: Kernel, file: File, result: number): number {
   if (result !== -EROFS || inode === null || inode.lowerChecked) return result;
   inode.lowerChecked = true;
   const path = dentry === null ? new Uint8Array() : displayPath(currentProcess(k), dentry);
-  k.ports.events.event('log-not-granted', decoder.decode(path));
+  k.ports.events.event('log-not-granted', new TextDecoder().decode(path));
   return result;
 }
 

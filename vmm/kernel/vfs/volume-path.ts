@@ -7,8 +7,10 @@
 import { FS_OVERLAY, type Inode } from '../records/vfs.ts';
 
 const SLASH = 0x2f;
+const ZERO = 0x30;
+/** Digits of a volume's number. */
+const DIGITS_MOST = 9;
 const encoder: TextEncoder = new TextEncoder();
-const decoder: TextDecoder = new TextDecoder();
 
 /** A path below a volume's root. */
 export interface VolumePath {
@@ -26,11 +28,20 @@ export function splitVolumePath(path: Uint8Array): VolumePath | null {
   if (path[0] !== 0) return null;
   const slash = path.indexOf(SLASH);
   const end = slash < 0 ? path.length : slash;
-  const digits = decoder.decode(path.subarray(1, end));
   return {
-    index: /^\d{1,9}$/.test(digits) ? Number(digits) : NaN,
+    index: readIndex(path.subarray(1, end)),
     rest: slash < 0 ? new Uint8Array() : path.subarray(slash + 1),
   };
+}
+
+function readIndex(digits: Uint8Array): number {
+  if (digits.length === 0 || digits.length > DIGITS_MOST) return NaN;
+  let index = 0;
+  for (const digit of digits) {
+    if (digit < ZERO || digit > ZERO + 9) return NaN;
+    index = index * 10 + digit - ZERO;
+  }
+  return index;
 }
 
 /** Which volume's root an inode is, or -1. */
@@ -43,6 +54,7 @@ export function volumeOf(inode: Inode | null): number {
 /** A path as people may read it. */
 export function showLowerPath(path: Uint8Array): string {
   const found = splitVolumePath(path);
+  const decoder = new TextDecoder();
   if (found === null) return `/${decoder.decode(path)}`;
   return `volume ${found.index}: /${decoder.decode(found.rest)}`;
 }
