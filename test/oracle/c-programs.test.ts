@@ -48,6 +48,7 @@ const rows: readonly Row[] = [
   { name: 'other-process' },
   { name: 'process-limit', variants: both },
   { name: 'process-storm', flags: ['--memory', '64m'], timeoutMs: 60_000, retries: 1 },
+  { name: 'inotify', variants: both },
   { name: 'sendfile' },
   { name: 'stub-calls', variants: both },
   { name: 'signal-masks', variants: both },

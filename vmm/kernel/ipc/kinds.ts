@@ -6,4 +6,5 @@ import './epoll.ts';
 import './socket-file.ts';
 import './timerfd.ts';
 import './signalfd.ts';
+import './inotify.ts';
 import './console.ts';

@@ -3,6 +3,7 @@ export * from './sandbox.ts';
 export * from './task.ts';
 export * from './mm.ts';
 export * from './vfs.ts';
+export * from './inotify.ts';
 export * from './ipc.ts';
 export * from './time.ts';
 export { Bytes, Words } from '../state/containers.ts';

@@ -58,6 +58,10 @@ export interface Sandbox extends Rec {
   deniedCall: number;
   /** ports.clock.cpuNs() when CPU time was last charged; 0 = not since the boot. */
   cpuSeenNs: number;
+  /** Of inotify: instances and watches there are, and the cookie of the last rename. */
+  inotifyInstances: number;
+  inotifyWatches: number;
+  inotifyCookie: number;
 }
 
 export const Sandbox: Kind<Sandbox> = kind<Sandbox>(KIND.sandbox, 'Sandbox', {
@@ -92,4 +96,7 @@ export const Sandbox: Kind<Sandbox> = kind<Sandbox>(KIND.sandbox, 'Sandbox', {
   // Nothing is saved after such a call.
   deniedCall: nosave(fU32),
   cpuSeenNs: nosave(fNum),
+  inotifyInstances: fU32,
+  inotifyWatches: fU32,
+  inotifyCookie: fU32,
 }, { isSingle: true });

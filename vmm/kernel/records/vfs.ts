@@ -13,6 +13,7 @@ import {
   type Rec, within,
 } from '../state/record.ts';
 import { chain, head, next, previous } from '../state/rules.ts';
+import { InotifyWatch } from './inotify.ts';
 import { EpollItem } from './ipc.ts';
 import { Process, WaitQueue } from './task.ts';
 import { Vma } from './mm.ts';
@@ -80,6 +81,8 @@ export interface Inode extends Rec {
   isTemporary: boolean;
   /** Found through a read-only mount: nothing about it may change (EROFS). */
   readOnly: boolean;
+  /** Who is told what happens to it (inotify). */
+  watches: InotifyWatch | null;
 }
 
 export const Inode: Kind<Inode> = kind<Inode>(KIND.inode, 'Inode', {
@@ -119,6 +122,7 @@ export const Inode: Kind<Inode> = kind<Inode>(KIND.inode, 'Inode', {
   object: fAny,
   isTemporary: fBool,
   readOnly: fBool,
+  watches: head(fRef(() => InotifyWatch), 'inode', 'inode'),
 });
 
 export const PageChunks: Kind<Table<Words>> = tableKind(KIND.pageTable, 'PageChunks', () => Words);
@@ -176,6 +180,7 @@ export const FILE_SIGNALFD = 11;
 export const FILE_PATH = 12;
 export const FILE_ENTRY = 13;
 export const FILE_LOG = 14;
+export const FILE_INOTIFY = 15;
 
 /** An open file description (open(2)): shared by dup'ed descriptors. */
 export interface File extends Rec {

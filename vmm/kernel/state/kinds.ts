@@ -3,7 +3,7 @@
 // KERNEL_ABI.
 
 /** Version of the record layouts that an image carries; images of another version are refused. */
-export const KERNEL_ABI = 2;
+export const KERNEL_ABI = 3;
 
 export const KIND = {
   // Containers (state/)
@@ -46,4 +46,9 @@ export const KIND = {
   console: 49,
   // Time (records/time.ts)
   timer: 55,
+  // inotify (records/inotify.ts)
+  inotify: 65,
+  inotifyWatch: 66,
+  inotifyWatchTable: 67,
+  inotifyEvent: 68,
 } as const;

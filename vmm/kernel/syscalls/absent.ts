@@ -52,11 +52,6 @@ const GROUPS: readonly Group[] = [
   ],
 
   // Notification and handles of file systems.
-  [
-    'inotify_init inotify_init1 inotify_add_watch inotify_rm_watch',
-    ENOSYS,
-    'As without CONFIG_INOTIFY_USER: watchers poll instead.',
-  ],
   ['fanotify_init fanotify_mark', ENOSYS, 'As without CONFIG_FANOTIFY.'],
   ['name_to_handle_at', EOPNOTSUPP, 'No file system here has handles.'],
   ['open_by_handle_at', EPERM, 'Needs CAP_DAC_READ_SEARCH of the host.'],

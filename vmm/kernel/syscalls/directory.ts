@@ -3,6 +3,7 @@
 import {
   EBADF, EFAULT, EINVAL, ENOENT, ENOTDIR, EPERM, ERANGE, EXDEV,
 } from '../../abi/errno.ts';
+import { IN_ACCESS } from '../../abi/eventfd.ts';
 import {
   AT_EMPTY_PATH, AT_FDCWD, AT_REMOVEDIR, AT_SYMLINK_FOLLOW,
 } from '../../abi/fcntl.ts';
@@ -22,6 +23,7 @@ import {
 import {
   createNode, createSymlink, findSlot, linkInode, makeDirectory,
 } from '../vfs/namespace.ts';
+import { notifyFile } from '../vfs/notify.ts';
 import { pathBelow } from '../vfs/path-name.ts';
 import { checkPermission, MAY_EXEC } from '../vfs/permission.ts';
 import { removeDirectory, unlinkAt } from '../vfs/remove.ts';
@@ -36,6 +38,7 @@ function readDirectory(k: Kernel, task: Task, a: Args, isOld: boolean): number {
   if (file === null) return -EBADF;
   const before = file.position;
   const entries = readEntries(k, file, a.u32(2), isOld);
+  if (entries !== -ENOTDIR) notifyFile(k, file, IN_ACCESS);
   if (typeof entries === 'number') return entries;
   if (copyOut(k, gva, entries) === entries.length) return entries.length;
   file.position = before;

@@ -6,6 +6,7 @@
 import {
   EAGAIN, EBADF, EFAULT, EFBIG, EINVAL, EISDIR, EOPNOTSUPP, EPIPE, ESPIPE, EXDEV,
 } from '../../abi/errno.ts';
+import { IN_ACCESS, IN_MODIFY } from '../../abi/eventfd.ts';
 import {
   O_APPEND, O_NONBLOCK, RWF_APPEND, RWF_ATOMIC, RWF_DONTCACHE, RWF_DSYNC, RWF_HIPRI, RWF_NOAPPEND,
   RWF_NOWAIT, RWF_SYNC,
@@ -26,6 +27,7 @@ import { makeInfo, sendSignalToTask } from '../signal/pending.ts';
 import { getFile } from '../vfs/file.ts';
 import { type IoBuffer, opsOf } from '../vfs/file-ops.ts';
 import { iovecBuffer, kernelBuffer, userBuffer } from '../vfs/io-buffer.ts';
+import { notifyFile } from '../vfs/notify.ts';
 import { isReadable, isWritable } from '../vfs/open.ts';
 import type { Args } from './args.ts';
 import { BLOCKED, type Family, full, missing, partial } from './define.ts';
@@ -63,7 +65,10 @@ function readInto(
   const from = offset === AT_POSITION ? file.position : offset;
   const result = ops.read(k, file, to, from);
   if (result === -EAGAIN) return waitFor(k, task, file, false, noWait);
-  if (result > 0 && offset === AT_POSITION && ops.seekable) file.position = from + result;
+  if (result > 0) {
+    if (offset === AT_POSITION && ops.seekable) file.position = from + result;
+    notifyFile(k, file, IN_ACCESS);
+  }
   return result;
 }
 
@@ -72,8 +77,23 @@ function isStream(file: File): boolean {
   return file.kind === FILE_PIPE || file.kind === FILE_SOCKET || file.kind === FILE_CONSOLE;
 }
 
-/** Writes a buffer at `offset`, or at the position (or the end) and moves it. */
+/** Writes a buffer, and says so. */
 function writeFrom(
+  k: Kernel,
+  task: Task,
+  file: File,
+  from: IoBuffer,
+  offset: number,
+  noWait: boolean = false,
+  append: boolean = (file.flags & O_APPEND) !== 0,
+): number {
+  const result = writeSilently(k, task, file, from, offset, noWait, append);
+  if (result > 0) notifyFile(k, file, IN_MODIFY);
+  return result;
+}
+
+/** Writes a buffer at `offset`, or at the position (or the end) and moves it. */
+function writeSilently(
   k: Kernel,
   task: Task,
   file: File,
@@ -298,7 +318,7 @@ function copyRange(
     const at = toOffset === AT_POSITION ? AT_POSITION : toOffset + done;
     // A write that has to wait makes this call wait only when nothing was copied yet.
     const source = kernelBuffer(chunk.subarray(0, count));
-    const written = writeFrom(k, task, to, source, at, done > 0);
+    const written = writeSilently(k, task, to, source, at, done > 0);
     if (written < 0) return done > 0 && written !== BLOCKED ? done : written;
     done += written;
     if (written < count) break;
@@ -336,7 +356,13 @@ function sendfile(k: Kernel, task: Task, a: Args): number {
   }
   const done = result < 0 ? progress : progress + result;
   if (result < 0 && done === 0) return result;
+  if (done > 0) notifyCopy(k, from, to);
   return advance(k, from, gva, given, done);
+}
+
+function notifyCopy(k: Kernel, from: File, to: File): void {
+  notifyFile(k, from, IN_ACCESS);
+  notifyFile(k, to, IN_MODIFY);
 }
 
 function advance(k: Kernel, file: File, gva: number, given: number | null, done: number): number {
@@ -365,6 +391,7 @@ function copyFileRange(k: Kernel, task: Task, a: Args): number {
   if (refused !== 0) return refused;
   const done = copyRange(k, task, from, fromOffset, to, toOffset, bytes);
   if (done <= 0) return done;
+  notifyCopy(k, from, to);
   const moved = advance(k, from, fromGva, fromGiven, done);
   return moved < 0 ? moved : advance(k, to, toGva, toGiven, done);
 }

@@ -17,6 +17,7 @@ import { execCalls } from './exec.ts';
 import { filesystemCalls } from './filesystem.ts';
 import { futexCalls } from './futex.ts';
 import { identityCalls } from './identity.ts';
+import { inotifyCalls } from './inotify.ts';
 import { killCalls } from './kill.ts';
 import { limitsCalls } from './limits.ts';
 import { lockCalls } from './lock.ts';
@@ -77,6 +78,7 @@ const FAMILIES: Families = {
   filesystem: filesystemCalls,
   futex: futexCalls,
   identity: identityCalls,
+  inotify: inotifyCalls,
   kill: killCalls,
   limits: limitsCalls,
   lock: lockCalls,

@@ -75,7 +75,8 @@ const ALLOWED: readonly string[] = [
   'chmod fchmod fchmodat fchmodat2 chown lchown fchown fchownat utime utimes futimesat',
   'utimensat fadvise64 readahead sync syncfs fsync fdatasync sync_file_range statfs fstatfs',
   'setxattr lsetxattr fsetxattr getxattr lgetxattr fgetxattr listxattr llistxattr flistxattr',
-  'removexattr lremovexattr fremovexattr',
+  'removexattr lremovexattr fremovexattr inotify_init inotify_init1 inotify_add_watch',
+  'inotify_rm_watch',
   // Memory, sockets, clocks.
   'mincore msync munlock munlockall getsockname getpeername setsockopt getsockopt',
   'epoll_create epoll_create1 epoll_ctl clock_getres clock_settime clock_adjtime adjtimex',

@@ -4,6 +4,7 @@ import {
   EFBIG, EINVAL, EISDIR, ENODEV, ENOMEM, ENOSPC, EOPNOTSUPP, EPERM, EROFS, ESPIPE,
   ETXTBSY,
 } from '../../abi/errno.ts';
+import { IN_ACCESS, IN_ATTRIB, IN_MODIFY } from '../../abi/eventfd.ts';
 import {
   F_SEAL_FUTURE_WRITE, F_SEAL_GROW, F_SEAL_SHRINK, F_SEAL_WRITE, FALLOC_FL_KEEP_SIZE,
   FALLOC_FL_PUNCH_HOLE, FALLOC_FL_ZERO_RANGE,
@@ -21,6 +22,7 @@ import { realtime } from '../time/clock.ts';
 import { pinDentry } from './dentry.ts';
 import { isGenerated } from './proc/generated.ts';
 import { touchChanged, touchModified } from './inode.ts';
+import { notifyDentry, notifyFile } from './notify.ts';
 import { isOwner } from './permission.ts';
 
 /** RLIMIT_FSIZE, or the largest file if that is less. */
@@ -49,6 +51,7 @@ export function changeMode(
   if (process.uid !== 0 && process.gid !== inode.gid) bits &= ~S_ISGID;
   inode.mode = (inode.mode & S_IFMT) | bits;
   markChanged(k, inode, dentry);
+  notifyDentry(k, inode, dentry, IN_ATTRIB);
   return 0;
 }
 
@@ -78,6 +81,7 @@ export function changeOwner(
   inode.uid = newUid;
   inode.gid = newGid;
   markChanged(k, inode, dentry);
+  if (uid !== 0xffff_ffff || gid !== 0xffff_ffff) notifyDentry(k, inode, dentry, IN_ATTRIB);
   return 0;
 }
 
@@ -110,7 +114,17 @@ export function changeTimes(
     inode.mtimeNsec = mtime.nsec;
   }
   markChanged(k, inode, dentry);
+  notifyTimes(k, inode, dentry, access.nsec !== UTIME_OMIT, modification.nsec !== UTIME_OMIT);
   return 0;
+}
+
+/** Linux: fsnotify_change. One time alone looks like what usually sets it. */
+function notifyTimes(
+  k: Kernel, inode: Inode, dentry: Dentry | null, hasAccess: boolean, hasModification: boolean,
+): void {
+  if (hasAccess && hasModification) notifyDentry(k, inode, dentry, IN_ATTRIB);
+  else if (hasAccess) notifyDentry(k, inode, dentry, IN_ACCESS);
+  else if (hasModification) notifyDentry(k, inode, dentry, IN_MODIFY);
 }
 
 /** Whether the process executes this file, so that it may not be written (ETXTBSY). */
@@ -141,6 +155,7 @@ export function truncateInode(
   clearPrivileges(process, inode);
   if (dentry !== null && !dentry.deleted) pinDentry(k, dentry);
   touchModified(k, inode);
+  notifyDentry(k, inode, dentry, IN_MODIFY);
   return 0;
 }
 
@@ -196,6 +211,7 @@ export function allocateRange(
   }
   if (file.dentry !== null && inode.fs !== FS_ANON) pinIfNamed(k, file.dentry);
   touchModified(k, inode);
+  notifyFile(k, file, IN_MODIFY);
   return 0;
 }
 

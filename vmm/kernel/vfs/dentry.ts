@@ -10,6 +10,7 @@ import { Dentry, type Inode } from '../records/vfs.ts';
 import { makeBytes } from '../state/containers.ts';
 import { UNUSED_DENTRIES_MOST } from './cache.ts';
 import { dropInode, holdInode } from './inode.ts';
+import { notifyGone } from './notify.ts';
 
 /** How many are evicted when there are too many. */
 const EVICTED_AT_ONCE = 1_000;
@@ -139,7 +140,11 @@ function freeDentry(k: Kernel, dentry: Dentry): void {
   k.vfs.children.delete(dentry.address);
   k.arena.free(dentry);
   k.arena.free(name);
-  if (inode !== null) dropInode(k, inode);
+  if (inode !== null) {
+    // Linux: dentry_unlink_inode. The last name of an inode without links.
+    if (inode.watches !== null && inode.nlink === 0) notifyGone(k, inode);
+    dropInode(k, inode);
+  }
   if (parent !== null) dropDentry(k, parent);
 }
 

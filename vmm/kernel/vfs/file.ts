@@ -10,6 +10,7 @@ import { dropDentry, holdDentry } from './dentry.ts';
 import { opsOf } from './file-ops.ts';
 import { dropInode, holdInode } from './inode.ts';
 import { dropFileLocks } from './locks.ts';
+import { notifyClosed } from './notify.ts';
 
 /**
  * A new description with one reference, which the caller owns (installFd takes it over).
@@ -57,6 +58,7 @@ export function holdFile(file: File): File {
 export function dropFile(k: Kernel, file: File): void {
   file.refs--;
   if (file.refs > 0) return;
+  notifyClosed(k, file);
   if (file.epollItems !== null) epollFileGone(k, file);
   if (file.inode !== null && file.inode.locks !== null) dropFileLocks(k, file.inode, file);
   opsOf(file).release?.(k, file);

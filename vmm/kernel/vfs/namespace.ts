@@ -17,6 +17,7 @@ import { lookupChild } from './child.ts';
 import { makeDentry, pinDentry } from './dentry.ts';
 import { holdInode, makeInode, touchChanged, touchModified } from './inode.ts';
 import { beginWalk, LAST_NAME } from './lookup.ts';
+import { notifyCreated, notifyLinks } from './notify.ts';
 import { checkPermission, MAY_EXEC, MAY_WRITE } from './permission.ts';
 
 /** Linux: the most links of one file (ext4 65000, the lower layer may have its own count). */
@@ -111,6 +112,7 @@ export function bindName(k: Kernel, slot: Slot, inode: Inode): Dentry {
   const dir = parent.inode as Inode;
   if (S_ISDIR(inode.mode)) dir.nlink++;
   touchModified(k, dir);
+  notifyCreated(k, dentry);
   return dentry;
 }
 
@@ -170,6 +172,7 @@ export function linkInode(
   inode.nlink++;
   if (from !== null && !from.deleted) pinDentry(k, from);
   touchChanged(k, inode);
+  notifyLinks(k, inode);
   bindName(k, slot, inode);
   return 0;
 }

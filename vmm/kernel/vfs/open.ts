@@ -3,6 +3,7 @@
 import {
   EACCES, EEXIST, EISDIR, ELOOP, ENOTDIR, ENXIO, EOPNOTSUPP, EPERM, EROFS, ETXTBSY,
 } from '../../abi/errno.ts';
+import { IN_OPEN } from '../../abi/eventfd.ts';
 import {
   O_ACCMODE, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EXCL, O_NOCTTY, O_NOFOLLOW, O_PATH, O_RDONLY,
   O_RDWR, O_TMPFILE, O_TRUNC, O_WRONLY,
@@ -23,12 +24,13 @@ import { holdDentry, makeNamelessDentry, pinDentry } from './dentry.ts';
 import {
   isPlainDevice, RDEV_CONSOLE, RDEV_ENTRY, RDEV_GENERATION, RDEV_TTY,
 } from './device-file.ts';
-import { makeFile, setFilePlace } from './file.ts';
+import { dropFile, makeFile, setFilePlace } from './file.ts';
 import { isLog } from './log-file.ts';
 import {
   beginWalk, LAST_NAME, lookupAt, LOOKUP_DIRECTORY, LOOKUP_FOLLOW, type Place, placeOf, type Walk,
 } from './lookup.ts';
 import { createNode, makeUpperInode, mayChange } from './namespace.ts';
+import { notifyFile } from './notify.ts';
 import { checkPermission, isReadOnlyContent, MAY_READ, MAY_WRITE } from './permission.ts';
 import { isGenerated } from './proc/generated.ts';
 import { openTerminal, reopenStream } from './console-node.ts';
@@ -106,11 +108,24 @@ function openPlace(k: Kernel, task: Task, place: Place, flags: number): File | n
   }
   const error = mayOpen(task.process, inode, flags);
   if (error !== 0) return error;
-  if ((flags & O_TRUNC) !== 0 && (inode.mode & S_IFMT) === S_IFREG) {
-    const failed = truncateInode(k, task.process, inode, dentry, 0);
-    if (failed !== 0) return failed;
-  }
-  return openInode(k, task, inode, dentry, flags);
+  const opened = openInode(k, task, inode, dentry, flags);
+  return truncateOpened(k, task, opened, inode, flags);
+}
+
+/** O_TRUNC. Order: watchers hear that a file was opened, then that it was changed. */
+function truncateOpened(
+  k: Kernel,
+  task: Task,
+  file: File | number,
+  inode: Inode,
+  flags: number,
+): File | number {
+  if (typeof file === 'number') return file;
+  if ((flags & O_TRUNC) === 0 || (inode.mode & S_IFMT) !== S_IFREG) return file;
+  const failed = truncateInode(k, task.process, inode, file.dentry, 0);
+  if (failed === 0) return file;
+  dropFile(k, file);
+  return failed;
 }
 
 function isWriting(flags: number): boolean {
@@ -135,7 +150,19 @@ function mayOpen(process: Process, inode: Inode, flags: number): number {
 }
 
 /** Makes the open file of an inode; all checks are done. */
-export function openInode(
+function openInode(
+  k: Kernel,
+  task: Task,
+  inode: Inode,
+  dentry: Dentry | null,
+  flags: number,
+): File | number {
+  const file = fileOf(k, task, inode, dentry, flags);
+  if (typeof file !== 'number') notifyFile(k, file, IN_OPEN);
+  return file;
+}
+
+function fileOf(
   k: Kernel,
   task: Task,
   inode: Inode,
@@ -211,11 +238,7 @@ function reopen(k: Kernel, task: Task, from: File, flags: number): File | number
   if (from.kind !== FILE_REGULAR || inode === null) return -ENXIO;
   const error = mayOpen(task.process, inode, flags);
   if (error !== 0) return error;
-  if ((flags & O_TRUNC) !== 0) {
-    const failed = truncateInode(k, task.process, inode, null, 0);
-    if (failed !== 0) return failed;
-  }
-  return openInode(k, task, inode, null, flags);
+  return truncateOpened(k, task, openInode(k, task, inode, null, flags), inode, flags);
 }
 
 function makePathFile(k: Kernel, place: Place, flags: number): File {
@@ -246,7 +269,9 @@ function openTemporary(
   const name = new TextEncoder().encode(`#${inode.serial}`);
   const dentry = makeNamelessDentry(k, parent, name, inode);
   const file = makeFile(k, FILE_REGULAR, flags & ~OPEN_ONLY);
-  return placed(k, file, inode, dentry);
+  placed(k, file, inode, dentry);
+  notifyFile(k, file, IN_OPEN);
+  return file;
 }
 
 /** Whether a file's access mode lets it be written or read. */

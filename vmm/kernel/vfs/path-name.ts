@@ -3,8 +3,8 @@
 import type { Kernel } from '../kernel.ts';
 import type { Process } from '../records/task.ts';
 import {
-  type Dentry, type File, FILE_CONSOLE, FILE_EPOLL, FILE_EVENTFD, FILE_PIPE, FILE_SIGNALFD,
-  FILE_SOCKET, FILE_TIMERFD,
+  type Dentry, type File, FILE_CONSOLE, FILE_EPOLL, FILE_EVENTFD, FILE_INOTIFY, FILE_PIPE,
+  FILE_SIGNALFD, FILE_SOCKET, FILE_TIMERFD,
 } from '../records/vfs.ts';
 
 const SLASH = 0x2f;
@@ -69,6 +69,7 @@ const ANON_NAMES: ReadonlyMap<number, string> = new Map([
   [FILE_EPOLL, 'anon_inode:[eventpoll]'],
   [FILE_TIMERFD, 'anon_inode:[timerfd]'],
   [FILE_SIGNALFD, 'anon_inode:[signalfd]'],
+  [FILE_INOTIFY, 'anon_inode:inotify'],
 ]);
 
 /** What /proc/self/fd/N links to. */

@@ -12,6 +12,7 @@ import { attachDentry, deleteDentry, findChild, makeDentry, pinDentry } from './
 import { touchChanged, touchModified } from './inode.ts';
 import { beginWalk, LAST_DOT, LAST_DOTDOT, LAST_NAME, LAST_ROOT } from './lookup.ts';
 import { mayChange } from './namespace.ts';
+import { notifyLinks, notifyRemoved } from './notify.ts';
 import { isOwner } from './permission.ts';
 
 /** unlink(2). */
@@ -30,7 +31,9 @@ export function unlinkAt(k: Kernel, process: Process, dirfd: number, path: Uint8
   if (refused !== 0) return refused;
   if (S_ISDIR(inode.mode)) return -EISDIR;
   if (dentry.mounted !== null) return -EBUSY;
+  notifyLinks(k, inode);
   removeName(k, dentry);
+  notifyRemoved(k, walk.at.inode as Inode, walk.name, false);
   return 0;
 }
 
@@ -59,6 +62,7 @@ export function removeDirectory(
   const filled = checkEmpty(k, dentry);
   if (filled !== 0) return filled;
   removeName(k, dentry);
+  notifyRemoved(k, walk.at.inode as Inode, walk.name, true);
   return 0;
 }
 

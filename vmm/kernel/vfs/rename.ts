@@ -14,11 +14,12 @@ import type { Dentry, Inode } from '../records/vfs.ts';
 import { type Bytes, makeBytes } from '../state/containers.ts';
 import { lookupChild } from './child.ts';
 import {
-  attachDentry, deleteDentry, dropDentry, findChild, pinDentry, unlinkSibling,
+  attachDentry, deleteDentry, dropDentry, findChild, holdDentry, pinDentry, unlinkSibling,
 } from './dentry.ts';
 import { touchChanged, touchModified } from './inode.ts';
 import { beginWalk, LAST_NAME, mountOf, type Walk } from './lookup.ts';
 import { mayChange } from './namespace.ts';
+import { notifyMoved } from './notify.ts';
 import { checkEmpty, makeWhiteout, mayRemove, removeName } from './remove.ts';
 
 /** One end of a rename. */
@@ -145,6 +146,10 @@ function move(
   const whiteout = old.inLower ? makeWhiteout(k, old.name.data.slice()) : null;
   const name = makeBytes(k.arena, newName);
   const becomesInLower = found?.inLower ?? false;
+  const oldName = old.name.data.slice();
+  const replaced = found?.inode ?? null;
+  // Kept until everybody knows that it was replaced.
+  if (found !== null) holdDentry(k, found);
   pinDentry(k, oldParent);
   pinDentry(k, newParent);
   if (found !== null) {
@@ -158,6 +163,8 @@ function move(
   pinDentry(k, old);
   if (whiteout !== null) attachDentry(k, whiteout, oldParent);
   finishMove(k, old, oldParent, newParent);
+  notifyMoved(k, oldParent.inode as Inode, oldName, old, replaced);
+  if (found !== null) dropDentry(k, found);
 }
 
 function exchange(k: Kernel, first: Dentry, second: Dentry): void {
@@ -166,6 +173,7 @@ function exchange(k: Kernel, first: Dentry, second: Dentry): void {
   const firstName = makeBytes(k.arena, first.name.data.slice());
   const secondName = makeBytes(k.arena, second.name.data.slice());
   const firstInLower = first.inLower;
+  const names = [first.name.data.slice(), second.name.data.slice()] as const;
   pinDentry(k, firstParent);
   pinDentry(k, secondParent);
   unlinkSibling(k, first);
@@ -178,6 +186,8 @@ function exchange(k: Kernel, first: Dentry, second: Dentry): void {
   pinDentry(k, second);
   finishMove(k, first, firstParent, secondParent);
   finishMove(k, second, secondParent, firstParent);
+  notifyMoved(k, firstParent.inode as Inode, names[0], first, null);
+  notifyMoved(k, secondParent.inode as Inode, names[1], second, null);
 }
 
 /** Gives an unlinked dentry another parent and name. Preconditions: the name is free there. */

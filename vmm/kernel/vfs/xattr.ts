@@ -5,6 +5,7 @@
 import {
   E2BIG, EEXIST, ENODATA, ENOSPC, EOPNOTSUPP, EPERM, ERANGE, EROFS,
 } from '../../abi/errno.ts';
+import { IN_ATTRIB } from '../../abi/eventfd.ts';
 import { XATTR_CREATE, XATTR_REPLACE } from '../../abi/fcntl.ts';
 import { XATTR_LIST_MAX, XATTR_SIZE_MAX } from '../../abi/limits.ts';
 import { S_ISDIR, S_ISREG } from '../../abi/stat.ts';
@@ -13,6 +14,7 @@ import type { Process } from '../records/task.ts';
 import { type Dentry, FS_DEV, FS_OVERLAY, type Inode } from '../records/vfs.ts';
 import { makeBytes } from '../state/containers.ts';
 import { markChanged } from './attributes.ts';
+import { notifyDentry } from './notify.ts';
 import { isOwner } from './permission.ts';
 
 const HEADER_BYTES = 5;
@@ -118,8 +120,10 @@ export function setAttribute(
   if (index >= 0) attributes[index] = attribute;
   else attributes.push(attribute);
   const error = store(k, inode, attributes);
-  if (error === 0) markChanged(k, inode, dentry);
-  return error;
+  if (error !== 0) return error;
+  markChanged(k, inode, dentry);
+  notifyDentry(k, inode, dentry, IN_ATTRIB);
+  return 0;
 }
 
 /** removexattr(2). */
@@ -138,8 +142,10 @@ export function removeAttribute(
   const left = attributes.filter((one) => !sameName(one.name, name));
   if (left.length === attributes.length) return -ENODATA;
   const error = store(k, inode, left);
-  if (error === 0) markChanged(k, inode, dentry);
-  return error;
+  if (error !== 0) return error;
+  markChanged(k, inode, dentry);
+  notifyDentry(k, inode, dentry, IN_ATTRIB);
+  return 0;
 }
 
 /**

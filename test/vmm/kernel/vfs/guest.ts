@@ -16,6 +16,7 @@ import { BLOCKED, type Family } from '../../../../vmm/kernel/syscalls/define.ts'
 import { descriptorCalls } from '../../../../vmm/kernel/syscalls/descriptor.ts';
 import { directoryCalls } from '../../../../vmm/kernel/syscalls/directory.ts';
 import { filesystemCalls } from '../../../../vmm/kernel/syscalls/filesystem.ts';
+import { inotifyCalls } from '../../../../vmm/kernel/syscalls/inotify.ts';
 import { lockCalls } from '../../../../vmm/kernel/syscalls/lock.ts';
 import { openCalls } from '../../../../vmm/kernel/syscalls/open.ts';
 import { pipeCalls } from '../../../../vmm/kernel/syscalls/pipe.ts';
@@ -31,7 +32,7 @@ import type { LowerTree } from '../../../helpers/lower-tree.ts';
 
 const calls: Family = {
   ...openCalls, ...readWriteCalls, ...statCalls, ...directoryCalls, ...descriptorCalls,
-  ...filesystemCalls, ...lockCalls, ...pipeCalls, ...socketCalls,
+  ...filesystemCalls, ...inotifyCalls, ...lockCalls, ...pipeCalls, ...socketCalls,
 };
 const REGISTERS = [REG.rdi, REG.rsi, REG.rdx, REG.r10, REG.r8, REG.r9] as const;
 const MEMORY_BYTES = 4 * 1024 * 1024;

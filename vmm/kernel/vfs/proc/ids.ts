@@ -80,6 +80,10 @@ export const GEN = {
   domainname: 99,
   randomizeVaSpace: 100,
   overcommitRatio: 101,
+  sysFsInotifyDir: 102,
+  inotifyEvents: 103,
+  inotifyInstances: 104,
+  inotifyWatches: 105,
   // /sys
   sysfsRoot: 120,
   sysfsDevices: 121,

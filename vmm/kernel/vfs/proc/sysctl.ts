@@ -1,5 +1,7 @@
 // /proc/sys: the settings that programs ask for.
 import { MAX_MAP_COUNT, MMAP_MIN_ADDR, NR_OPEN, PIPE_MAX_BYTES } from '../../../abi/limits.ts';
+import { INOTIFY_INSTANCES_MOST, INOTIFY_WATCHES_MOST } from '../../ipc/inotify.ts';
+import { INOTIFY_EVENTS_MOST } from '../../ipc/inotify-queue.ts';
 import type { Kernel } from '../../kernel.ts';
 import { KERNEL_RELEASE, KERNEL_VERSION } from '../../syscalls/system.ts';
 import { fillRandom } from '../../task/entropy.ts';
@@ -34,7 +36,15 @@ defineGenerator(GEN.sysVmDir, staticDirectory({
   overcommit_ratio: GEN.overcommitRatio,
 }));
 defineGenerator(GEN.sysFsDir, staticDirectory({
-  'file-max': GEN.fileMax, nr_open: GEN.nrOpen, 'pipe-max-size': GEN.pipeMaxSize,
+  'file-max': GEN.fileMax,
+  inotify: GEN.sysFsInotifyDir,
+  nr_open: GEN.nrOpen,
+  'pipe-max-size': GEN.pipeMaxSize,
+}));
+defineGenerator(GEN.sysFsInotifyDir, staticDirectory({
+  max_queued_events: GEN.inotifyEvents,
+  max_user_instances: GEN.inotifyInstances,
+  max_user_watches: GEN.inotifyWatches,
 }));
 defineGenerator(GEN.sysNetDir, staticDirectory({ core: GEN.sysNetCoreDir }));
 defineGenerator(GEN.sysNetCoreDir, staticDirectory({ somaxconn: GEN.somaxconn }));
@@ -87,3 +97,6 @@ setting(GEN.fileMax, '9223372036854775807');
 setting(GEN.nrOpen, String(NR_OPEN));
 setting(GEN.pipeMaxSize, String(PIPE_MAX_BYTES));
 setting(GEN.somaxconn, '4096');
+setting(GEN.inotifyEvents, String(INOTIFY_EVENTS_MOST));
+setting(GEN.inotifyInstances, String(INOTIFY_INSTANCES_MOST));
+setting(GEN.inotifyWatches, String(INOTIFY_WATCHES_MOST));
