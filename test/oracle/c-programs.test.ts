@@ -50,6 +50,7 @@ const rows: readonly Row[] = [
   { name: 'process-storm', flags: ['--memory', '64m'], timeoutMs: 60_000, retries: 1 },
   { name: 'inotify', variants: both },
   { name: 'sendfile' },
+  { name: 'splice', stdin: 'first line\nsecond line\n', variants: both, retries: 1 },
   { name: 'stub-calls', variants: both },
   { name: 'signal-masks', variants: both },
   { name: 'entry', stdin: 'one\ntwo\n', variants: both, retries: 1 },

@@ -30,7 +30,7 @@ import { iovecBuffer, kernelBuffer, userBuffer } from '../vfs/io-buffer.ts';
 import { notifyFile } from '../vfs/notify.ts';
 import { isReadable, isWritable } from '../vfs/open.ts';
 import type { Args } from './args.ts';
-import { BLOCKED, type Family, full, missing, partial } from './define.ts';
+import { BLOCKED, type Family, full, partial } from './define.ts';
 
 /** Offsets and counts from here on are negative as signed 64-bit numbers. */
 const SIGN_LIMIT = 2 ** 63;
@@ -360,7 +360,8 @@ function sendfile(k: Kernel, task: Task, a: Args): number {
   return advance(k, from, gva, given, done);
 }
 
-function notifyCopy(k: Kernel, from: File, to: File): void {
+/** Bytes went from one file to another within the kernel. */
+export function notifyCopy(k: Kernel, from: File, to: File): void {
   notifyFile(k, from, IN_ACCESS);
   notifyFile(k, to, IN_MODIFY);
 }
@@ -433,7 +434,4 @@ export const readWriteCalls: Family = {
   lseek: partial(lseek, 'SEEK_DATA and SEEK_HOLE see every file as one run of data.'),
   sendfile: partial(sendfile, 'At most 16 MiB in one call; the source is a regular file.'),
   copy_file_range: partial(copyFileRange, 'At most 16 MiB in one call.'),
-  splice: missing(EINVAL, 'As for files that cannot be spliced: callers read and write.'),
-  tee: missing(EINVAL, 'As for files that are no pipes.'),
-  vmsplice: missing(EBADF, 'As for files that are no pipes.'),
 };

@@ -34,6 +34,7 @@ import { schedCalls } from './sched.ts';
 import { signalCalls } from './signal.ts';
 import { signalfdCalls } from './signalfd.ts';
 import { socketCalls } from './socket.ts';
+import { spliceCalls } from './splice.ts';
 import { statCalls } from './stat.ts';
 import { systemCalls } from './system.ts';
 import { isDenied, type TemplateClass, templateRuleOf } from './template-classes.ts';
@@ -95,6 +96,7 @@ const FAMILIES: Families = {
   signal: signalCalls,
   signalfd: signalfdCalls,
   socket: socketCalls,
+  splice: spliceCalls,
   stat: statCalls,
   system: systemCalls,
   thread: omit(threadCalls, 'membarrier'),

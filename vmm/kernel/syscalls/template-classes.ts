@@ -45,7 +45,8 @@ const HANDLED: readonly Group[] = [
   ['CPU time goes on from what it was, without the time between.', 'getrusage'],
   ['Both ends are in the sandbox, and the fork has copies of both.',
     'socket socketpair bind listen connect accept accept4 shutdown sendto recvfrom sendmsg ' +
-      'recvmsg sendmmsg recvmmsg pipe pipe2 eventfd eventfd2 signalfd signalfd4'],
+      'recvmsg sendmmsg recvmmsg pipe pipe2 eventfd eventfd2 signalfd signalfd4 splice tee ' +
+      'vmsplice'],
 ];
 
 const LOCKED = 'Locked pages are promised never to reach a disk, and an image or a template is ' +
