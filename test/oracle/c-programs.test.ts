@@ -32,6 +32,7 @@ const rows: readonly Row[] = [
   { name: 'fpu', retries: 1 },
   { name: 'threads', variants: both, retries: 1 },
   { name: 'futex', variants: both, retries: 2 },
+  { name: 'pidfd', variants: both, retries: 1 },
   { name: 'pipes', retries: 1 },
   { name: 'epoll', retries: 2 },
   { name: 'sockets', variants: both, retries: 1 },

@@ -38,3 +38,8 @@ export const IN_ALL_EVENTS = 0xfff;
 // pidfd_open(2)
 export const PIDFD_NONBLOCK = 0o4000;
 export const PIDFD_THREAD = 0o200;
+
+// pidfd_send_signal(2)
+export const PIDFD_SIGNAL_THREAD = 0x1;
+export const PIDFD_SIGNAL_THREAD_GROUP = 0x2;
+export const PIDFD_SIGNAL_PROCESS_GROUP = 0x4;

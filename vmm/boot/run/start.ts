@@ -6,6 +6,7 @@ import {
 import type { Kernel } from '../../kernel/kernel.ts';
 import type { Process, Task } from '../../kernel/records/task.ts';
 import { execProgram } from '../../kernel/task/exec.ts';
+import { requestOf } from '../../kernel/task/exec-file.ts';
 import { makeProcess, makeTask } from '../../kernel/task/make-process.ts';
 import { makeConsole } from '../../kernel/ipc/console.ts';
 import { installFd } from '../../kernel/vfs/fd-table.ts';
@@ -110,7 +111,7 @@ function tryPaths(
 ): number {
   let worst = ENOENT;
   for (const path of paths) {
-    const result = execProgram(k, task, path, request.argv, request.env);
+    const result = execProgram(k, task, requestOf(path, request.argv, request.env));
     if (result === 0) return 0;
     const errno = -result;
     if (errno === ENOENT || errno === ENOTDIR) continue;

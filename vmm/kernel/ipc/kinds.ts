@@ -7,4 +7,5 @@ import './socket-file.ts';
 import './timerfd.ts';
 import './signalfd.ts';
 import './inotify.ts';
+import './pidfd.ts';
 import './console.ts';

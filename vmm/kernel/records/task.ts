@@ -15,6 +15,7 @@ import { head, next, previous } from '../state/rules.ts';
 import { Mm } from './mm.ts';
 import { Dentry, FdTable } from './vfs.ts';
 import { EpollItem } from './ipc.ts';
+import { PidFd } from './pidfd.ts';
 import { Timer } from './time.ts';
 
 /** Bytes of `struct kvm_regs`: 16 general registers, rip, rflags. */
@@ -116,6 +117,8 @@ export interface Process extends Rec {
   continueReport: boolean;
   /** CPU time of children that were waited for, and of theirs. */
   childrenCpuNs: number;
+  /** What its pidfds have in common; null when there are none. */
+  pidfd: PidFd | null;
 }
 
 export const Process: Kind<Process> = kind<Process>(KIND.process, 'Process', {
@@ -183,6 +186,7 @@ export const Process: Kind<Process> = kind<Process>(KIND.process, 'Process', {
   stopReport: nosave(within(fU32, 0, SIGNAL_COUNT)),
   continueReport: nosave(fBool),
   childrenCpuNs: within(fNum, 0, 2 ** 53),
+  pidfd: fRef(() => PidFd),
 }, { isSingle: true });
 
 /** Task.state */

@@ -51,4 +51,6 @@ export const KIND = {
   inotifyWatch: 66,
   inotifyWatchTable: 67,
   inotifyEvent: 68,
+  // pidfds (records/pidfd.ts)
+  pidFd: 69,
 } as const;

@@ -1,18 +1,25 @@
-// execve(2): reads the path, the arguments and the environment, and has task/exec.ts replace the
-// program. Other threads end when the new program is in place, and the caller becomes the main
-// thread.
-import { E2BIG, EFAULT, ENOSYS } from '../../abi/errno.ts';
+// execve(2), execveat(2): reads the path, the arguments and the environment, and has task/exec.ts
+// replace the program. Other threads end when the new program is in place, and the caller becomes
+// the main thread.
+import { E2BIG, EACCES, EFAULT, EINVAL, ELOOP } from '../../abi/errno.ts';
+import { AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW } from '../../abi/fcntl.ts';
 import { MAX_ARG_STRLEN } from '../../abi/limits.ts';
+import { S_ISLNK } from '../../abi/stat.ts';
 import type { Kernel } from '../kernel.ts';
 import { readString, readU64 } from '../mm/user-memory.ts';
 import type { Process, Task } from '../records/task.ts';
-import { openExecutable } from '../task/exec-file.ts';
+import {
+  checkExecutable, type ExecRequest, openExecutable, requestOf,
+} from '../task/exec-file.ts';
 import { execProgram } from '../task/exec.ts';
 import { exitTask } from '../task/exit.ts';
 import { deletePosixTimer } from '../time/posix-timers.ts';
+import { isCloseOnExec } from '../vfs/fd-table.ts';
+import { lookupAt } from '../vfs/lookup.ts';
 import { readPath } from '../vfs/user-path.ts';
 import type { Args } from './args.ts';
-import { type Family, full, missing, NO_RESULT } from './define.ts';
+import { type Family, full, NO_RESULT } from './define.ts';
+import { lookupFlags } from './stat.ts';
 
 /** Linux: a quarter of the stack limit of 8 MiB; the pointers count too. */
 const STRINGS_BYTES_MAX = 2 * 1024 * 1024;
@@ -47,12 +54,51 @@ function execve(k: Kernel, task: Task, a: Args): number {
   // Linux: the file is opened before the strings are read, so ENOENT comes before EFAULT.
   const file = openExecutable(k, task.process, path);
   if (typeof file === 'number') return file;
+  return replaceProgram(k, task, requestOf(path, [], []), argvGva, envGva);
+}
+
+/** Linux: do_open_execat(), alloc_bprm(). The program sees its file as /dev/fd/N[/path]. */
+function execveat(k: Kernel, task: Task, a: Args): number {
+  const [dirfd, argvGva, envGva, flags] = [a.i32(0), a.u64(2), a.u64(3), a.u32(4)];
+  const path = readPath(k, a.u64(1));
+  if (typeof path === 'number') return path;
+  if ((flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) !== 0) return -EINVAL;
+  const place = lookupAt(k, task.process, dirfd, path, lookupFlags(flags));
+  if (typeof place === 'number') return place;
+  const { dentry } = place;
+  if (dentry === null) return -EACCES;
+  if (dentry.inode !== null && S_ISLNK(dentry.inode.mode)) return -ELOOP;
+  const file = checkExecutable(dentry);
+  if (typeof file === 'number') return file;
+  const isPlain = dirfd === AT_FDCWD || path[0] === SLASH;
+  const name = isPlain ? path : joinBytes(encoder.encode(
+    path.length === 0 ? `/dev/fd/${dirfd}` : `/dev/fd/${dirfd}/`), path);
+  const request: ExecRequest = {
+    ...requestOf(name, [], []),
+    file,
+    isUnreachable: !isPlain && isCloseOnExec(task.process.fds, dirfd),
+  };
+  if (path.length === 0) request.name = dentry.name.data.slice();
+  return replaceProgram(k, task, request, argvGva, envGva);
+}
+
+function joinBytes(first: Uint8Array, second: Uint8Array): Uint8Array {
+  return Uint8Array.from([...first, ...second]);
+}
+
+const SLASH = 0x2f;
+const encoder: TextEncoder = new TextEncoder();
+
+/** Reads the strings and execs. */
+function replaceProgram(
+  k: Kernel, task: Task, request: ExecRequest, argvGva: number, envGva: number,
+): number {
   const budget: Budget = { bytes: STRINGS_BYTES_MAX };
   const argv = readStrings(k, argvGva, budget);
   if (typeof argv === 'number') return argv;
   const env = readStrings(k, envGva, budget);
   if (typeof env === 'number') return env;
-  const result = execProgram(k, task, path, argv, env);
+  const result = execProgram(k, task, { ...request, argv, env });
   if (result < 0) return result;
   endOtherThreads(k, task);
   endTimers(k, task.process);
@@ -82,5 +128,5 @@ function endTimers(k: Kernel, process: Process): void {
 
 export const execCalls: Family = {
   execve: full(execve),
-  execveat: missing(ENOSYS, 'As before Linux 3.19: fexecve(3) goes through /proc/self/fd.'),
+  execveat: full(execveat),
 };

@@ -47,7 +47,7 @@ function processesNamed(k: Kernel, sender: Process, pid: number): Process[] {
 }
 
 /** Linux: kill_ok_by_cred(), and SIGCONT within a session. */
-function maySignal(sender: Process, target: Process, signal: number): boolean {
+export function maySignal(sender: Process, target: Process, signal: number): boolean {
   if (sender.uid === 0 || sender === target) return true;
   const { realUid, savedUid } = target;
   const ids = [sender.uid, sender.realUid];
@@ -114,13 +114,14 @@ function rtTgsigqueueinfo(k: Kernel, task: Task, a: Args): number {
   return signalThread(k, task, tid, signal, info, tgid);
 }
 
-function readInfo(k: Kernel, gva: number, signal: number): SignalInfo | null {
+/** The guest's siginfo_t; null at a bad address. */
+export function readInfo(k: Kernel, gva: number, signal: number): SignalInfo | null {
   const view = readStruct(k, gva, SIGINFO_BYTES);
   return view === null ? null : decodeSiginfo(view, 0, signal);
 }
 
 /** Codes that only the kernel, kill and tkill may use towards others. */
-function isReserved(info: SignalInfo): boolean {
+export function isReserved(info: SignalInfo): boolean {
   return info.code >= 0 || info.code === SI_TKILL;
 }
 

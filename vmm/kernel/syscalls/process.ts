@@ -1,7 +1,8 @@
 // Threads and processes: exit(2), clone(2) and its relatives. Nobody can be traced.
 import { E2BIG, EFAULT, EINVAL, ENOSYS, EPERM } from '../../abi/errno.ts';
 import {
-  CLONE_ARGS_SIZE_VER0, CLONE_DETACHED, CLONE_PARENT, CLONE_THREAD, CLONE_VFORK, CLONE_VM, CSIGNAL,
+  CLONE_ARGS_SIZE_VER0, CLONE_DETACHED, CLONE_PARENT, CLONE_PARENT_SETTID, CLONE_PIDFD,
+  CLONE_THREAD, CLONE_VFORK, CLONE_VM, CSIGNAL,
 } from '../../abi/sched.ts';
 import { CloneArgs } from '../../abi/struct-task.ts';
 import { SIGCHLD } from '../../abi/signal.ts';
@@ -30,11 +31,17 @@ function exitGroup(k: Kernel, task: Task, a: Args): number {
 
 function clone(k: Kernel, task: Task, a: Args): number {
   const flags = a.u32(0);
+  // The descriptor goes where the tid would, and a flag that means nothing else is refused.
+  const excluded = CLONE_PARENT_SETTID | CLONE_DETACHED;
+  if (task.waitArgument === 0 && (flags & CLONE_PIDFD) !== 0 && (flags & excluded) !== 0) {
+    return -EINVAL;
+  }
   return startClone(k, task, {
     flags: flags - flags % 0x100,
     exitSignal: flags & CSIGNAL,
     stack: a.u64(1),
     parentTid: a.u64(2),
+    pidfd: a.u64(2),
     childTid: a.u64(3),
     tls: a.u64(4),
   });
@@ -73,6 +80,7 @@ function readCloneArgs(view: DataView): CloneRequest | number {
     stack: stack === 0 ? 0 : stack + stackBytes,
     tls: CloneArgs.tls.get(view, 0),
     parentTid: CloneArgs.parent_tid.get(view, 0),
+    pidfd: CloneArgs.pidfd.get(view, 0),
     childTid: CloneArgs.child_tid.get(view, 0),
   };
 }
@@ -87,7 +95,7 @@ function vfork(k: Kernel, task: Task): number {
 
 function cloneProcess(k: Kernel, task: Task, flags: number): number {
   return startClone(k, task, {
-    flags, exitSignal: SIGCHLD, stack: 0, tls: 0, parentTid: 0, childTid: 0,
+    flags, exitSignal: SIGCHLD, stack: 0, tls: 0, parentTid: 0, childTid: 0, pidfd: 0,
   });
 }
 
@@ -115,7 +123,6 @@ function getppid(_k: Kernel, task: Task): number {
   return task.process.ppid;
 }
 
-const NO_PIDFD = 'There are no pidfds: callers go by pid.';
 const SHARES = 'A process that shares descriptors, directories or handlers fails with EAGAIN.';
 
 export const processCalls: Family = {
@@ -129,9 +136,6 @@ export const processCalls: Family = {
   getppid: full(getppid),
   ptrace: missing(EPERM, 'Nothing can be traced.'),
   kcmp: missing(ENOSYS, 'Kernel objects cannot be compared.'),
-  pidfd_open: missing(ENOSYS, NO_PIDFD),
-  pidfd_getfd: missing(ENOSYS, NO_PIDFD),
-  pidfd_send_signal: missing(ENOSYS, NO_PIDFD),
   unshare: missing(EPERM, 'Namespaces cannot be made.'),
   setns: missing(EPERM, 'Namespaces cannot be entered.'),
 };

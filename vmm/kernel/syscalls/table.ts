@@ -23,6 +23,7 @@ import { limitsCalls } from './limits.ts';
 import { lockCalls } from './lock.ts';
 import { memoryCalls } from './memory.ts';
 import { openCalls } from './open.ts';
+import { pidfdCalls } from './pidfd.ts';
 import { pipeCalls } from './pipe.ts';
 import { pollCalls } from './poll.ts';
 import { prctlCalls } from './prctl.ts';
@@ -85,6 +86,7 @@ const FAMILIES: Families = {
   lock: lockCalls,
   memory: memoryCalls,
   open: openCalls,
+  pidfd: pidfdCalls,
   pipe: pipeCalls,
   poll: pollCalls,
   prctl: prctlCalls,

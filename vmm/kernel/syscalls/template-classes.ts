@@ -59,7 +59,8 @@ const DENIED: readonly Group[] = [
 /** Calls that read or change nothing but records of the sandbox, which a fork has copies of. */
 const ALLOWED: readonly string[] = [
   // Processes and signals.
-  'execve exit_group kill tkill tgkill rt_sigqueueinfo rt_tgsigqueueinfo rt_sigaction',
+  'execve execveat exit_group pidfd_open pidfd_send_signal pidfd_getfd',
+  'kill tkill tgkill rt_sigqueueinfo rt_tgsigqueueinfo rt_sigaction',
   'rt_sigprocmask rt_sigpending rt_sigsuspend rt_sigreturn sigaltstack pause restart_syscall',
   'prctl personality arch_prctl getcpu membarrier prlimit64 getrlimit setrlimit',
   // Scheduling, without effect on the host's.

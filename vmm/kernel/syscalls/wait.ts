@@ -1,5 +1,6 @@
 // Waiting for children: wait4(2), waitid(2).
-import { ECHILD, EFAULT, EINVAL, ESRCH } from '../../abi/errno.ts';
+import { EAGAIN, ECHILD, EFAULT, EINVAL, ESRCH } from '../../abi/errno.ts';
+import { O_NONBLOCK } from '../../abi/fcntl.ts';
 import {
   CLD_CONTINUED, CLD_EXITED, CLD_KILLED, CLD_STOPPED, SIGCHLD, SIGCONT,
 } from '../../abi/signal.ts';
@@ -9,6 +10,7 @@ import {
   __WALL, __WCLONE, __WNOTHREAD, P_ALL, P_PGID, P_PID, P_PIDFD, W_EXITCODE, WCONTINUED, WEXITED,
   WNOHANG, WNOWAIT, WSTOPPED, WUNTRACED,
 } from '../../abi/wait.ts';
+import { processOfPidFd } from '../ipc/pidfd.ts';
 import type { Kernel } from '../kernel.ts';
 import { clearUser, copyOut, writeU32 } from '../mm/user-memory.ts';
 import type { Task } from '../records/task.ts';
@@ -17,7 +19,8 @@ import { type ChildChange, takeChange, type WaitRequest } from '../task/wait.ts'
 import { childQueueOf } from '../task/zombie.ts';
 import { toMoment } from '../time/clock.ts';
 import type { Args } from './args.ts';
-import { type Family, full, partial } from './define.ts';
+import { type Family, full } from './define.ts';
+import { getPidFd } from './pidfd.ts';
 
 const WAIT4_OPTIONS = WNOHANG | WUNTRACED | WCONTINUED | __WNOTHREAD | __WCLONE | __WALL;
 const WAITID_OPTIONS = WAIT4_OPTIONS | WNOWAIT | WEXITED | WSTOPPED;
@@ -78,9 +81,7 @@ function waitid(k: Kernel, task: Task, a: Args): number {
   const infoGva = a.u64(2);
   const usageGva = a.u64(4);
   const refused = checkWaitid(a);
-  const change = refused !== 0 ? refused : waitFor(k, task, {
-    ...whomById(task, a.i32(0), a.i32(1)), options: a.i32(3),
-  });
+  const change = refused !== 0 ? refused : waitForId(k, task, a);
   if (typeof change !== 'number') {
     if (usageGva !== 0 && !writeUsage(k, usageGva, change)) return -EFAULT;
     return infoGva === 0 || writeInfo(k, infoGva, change) ? 0 : -EFAULT;
@@ -89,6 +90,19 @@ function waitid(k: Kernel, task: Task, a: Args): number {
   const isAnswer = change === 0 || change === -ECHILD || refused !== 0;
   if (isAnswer && infoGva !== 0 && !clearInfo(k, infoGva)) return -EFAULT;
   return change;
+}
+
+function waitForId(k: Kernel, task: Task, a: Args): ChildChange | number {
+  const [kind, id, options] = [a.i32(0), a.i32(1), a.i32(3)];
+  if (kind !== P_PIDFD) return waitFor(k, task, { ...whomById(task, kind, id), options });
+  const file = getPidFd(task, id);
+  if (typeof file === 'number') return file;
+  const process = processOfPidFd(k, file);
+  if (process === null) return -ECHILD;
+  const noWait = (file.flags & O_NONBLOCK) !== 0 && (options & WNOHANG) === 0;
+  const wanted = { kind: 'pid', id: process.pid, options: noWait ? options | WNOHANG : options };
+  const change = waitFor(k, task, wanted as WaitRequest);
+  return change === 0 && noWait ? -EAGAIN : change;
 }
 
 function whomById(task: Task, kind: number, id: number): Pick<WaitRequest, 'kind' | 'id'> {
@@ -106,8 +120,7 @@ function checkWaitid(a: Args): number {
   if (kind === P_PID && id <= 0) return -EINVAL;
   if ((kind === P_PGID || kind === P_PIDFD) && id < 0) return -EINVAL;
   if (kind !== P_ALL && kind !== P_PID && kind !== P_PGID && kind !== P_PIDFD) return -EINVAL;
-  // There are no pidfds.
-  return kind === P_PIDFD ? -ECHILD : 0;
+  return 0;
 }
 
 const CODES = {
@@ -129,5 +142,5 @@ function clearInfo(k: Kernel, gva: number): boolean {
 
 export const waitCalls: Family = {
   wait4: full(wait4),
-  waitid: partial(waitid, 'P_PIDFD is ECHILD: there are no pidfds.'),
+  waitid: full(waitid),
 };

@@ -2,7 +2,7 @@
 //
 // A process shares no table of descriptors, directories or handlers with another: what asks for
 // that without being a thread is EAGAIN, as if for lack of resources, which programs cope with.
-import { EAGAIN, EINVAL, EPERM } from '../../abi/errno.ts';
+import { EAGAIN, EFAULT, EINVAL, EPERM } from '../../abi/errno.ts';
 import { RLIMIT_NPROC } from '../../abi/resource.ts';
 import {
   CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID, CLONE_CLEAR_SIGHAND, CLONE_FILES, CLONE_FS,
@@ -10,12 +10,16 @@ import {
   CLONE_NEWTIME, CLONE_NEWUSER, CLONE_NEWUTS, CLONE_PARENT_SETTID, CLONE_PIDFD, CLONE_SETTLS,
   CLONE_SIGHAND, CLONE_THREAD, CLONE_VM,
 } from '../../abi/sched.ts';
+import { installOrDrop } from '../ipc/anon-file.ts';
+import { bindPidFd, makePidFd } from '../ipc/pidfd.ts';
 import type { Kernel } from '../kernel.ts';
-import { USER_END, writeU32 } from '../mm/user-memory.ts';
+import { readU32, USER_END, writeU32 } from '../mm/user-memory.ts';
 import type { Process, Task } from '../records/task.ts';
 import { type Bytes, makeBytes } from '../state/containers.ts';
 import { disableAltStack } from '../signal/alt-stack.ts';
 import { REG, setReg } from '../syscalls/args.ts';
+import { placeFd, removeFd } from '../vfs/fd-table.ts';
+import { dropFile } from '../vfs/file.ts';
 import { countThreads } from './family.ts';
 import { forkProcess } from './fork-process.ts';
 import { readFpu } from './fpu.ts';
@@ -31,6 +35,8 @@ export interface CloneRequest {
   stack: number;
   tls: number;
   parentTid: number;
+  /** Where CLONE_PIDFD puts the descriptor. */
+  pidfd: number;
   childTid: number;
 }
 
@@ -41,14 +47,17 @@ const NAMESPACES = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC |
  */
 const SHARED = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND;
 /** What processes cannot have or share. */
-const NOT_FOR_PROCESSES = CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_PIDFD;
+const NOT_FOR_PROCESSES = CLONE_FS | CLONE_FILES | CLONE_SIGHAND;
 
 /** Makes a thread or a process; returns its tid or -errno. */
 export function cloneTask(k: Kernel, parent: Task, request: CloneRequest): number {
   const refused = checkRequest(k, parent, request);
   if (refused !== 0) return refused;
   const flags = request.flags | 0;
-  if ((flags & CLONE_THREAD) === 0) return forkProcess(k, parent, request).pid;
+  if ((flags & CLONE_THREAD) === 0) {
+    if ((flags & CLONE_PIDFD) !== 0) return forkWithPidFd(k, parent, request);
+    return forkProcess(k, parent, request).pid;
+  }
   const child = copyTask(k, parent, parent.process);
   disableAltStack(child);
   setReg(child, REG.rax, 0);
@@ -59,6 +68,30 @@ export function cloneTask(k: Kernel, parent: Task, request: CloneRequest): numbe
   if ((flags & CLONE_PARENT_SETTID) !== 0) writeU32(k, request.parentTid, child.tid);
   if ((flags & CLONE_CHILD_SETTID) !== 0) writeU32(k, request.childTid, child.tid);
   return child.tid;
+}
+
+/**
+ * CLONE_PIDFD. Order: the child must see neither the descriptor nor its number, and what can fail
+ * comes before it is made.
+ */
+function forkWithPidFd(k: Kernel, parent: Task, request: CloneRequest): number {
+  const { fds } = parent.process;
+  const old = readU32(k, request.pidfd);
+  if (old < 0 || !writeU32(k, request.pidfd, old)) return -EFAULT;
+  const file = makePidFd(k, 0);
+  const fd = installOrDrop(k, parent, file, true);
+  if (fd < 0) return fd;
+  removeFd(fds, fd);
+  try {
+    const child = forkProcess(k, parent, request);
+    bindPidFd(k, file, child);
+    placeFd(fds, fd, file, true);
+    writeU32(k, request.pidfd, fd);
+    return child.pid;
+  } catch (error) {
+    dropFile(k, file);
+    throw error;
+  }
 }
 
 /** The checks of copy_process(), in its order. */

@@ -31,8 +31,10 @@ export interface Program {
   file: Executable;
   image: ElfImage;
   argv: Uint8Array[];
-  /** Path as given, a script's too: AT_EXECFN, and the thread is named after it. */
+  /** Path as given, a script's too: AT_EXECFN. */
   path: Uint8Array;
+  /** What the thread is named after. */
+  name: Uint8Array;
 }
 
 /** Reads up to `count` bytes at `offset`; shorter at the end, or -errno. */
@@ -54,7 +56,11 @@ export function openExecutable(
   path: Uint8Array,
 ): Executable | number {
   const dentry = lookupPath(k, process, path);
-  if (typeof dentry === 'number') return dentry;
+  return typeof dentry === 'number' ? dentry : checkExecutable(dentry);
+}
+
+/** Whether what was found may be executed. */
+export function checkExecutable(dentry: Dentry): Executable | number {
   const { inode } = dentry;
   if (inode === null) return -ENOENT;
   if ((inode.mode & S_IFMT) !== S_IFREG) return -EACCES;
@@ -62,26 +68,48 @@ export function openExecutable(
   return { dentry, inode };
 }
 
+/** What execve(2) or execveat(2) was asked to run. */
+export interface ExecRequest {
+  /** As the program and a script's interpreter get it. */
+  path: Uint8Array;
+  name: Uint8Array;
+  /** What the path led to; null: it is yet to be looked up. */
+  file: Executable | null;
+  /** The descriptor in `path` is closed by the exec, so that a script could not be read. */
+  isUnreachable: boolean;
+  argv: Uint8Array[];
+  env: Uint8Array[];
+}
+
+/** What execve(2) asks for. */
+export function requestOf(path: Uint8Array, argv: Uint8Array[], env: Uint8Array[]): ExecRequest {
+  const name = path.subarray(path.lastIndexOf(0x2f) + 1);
+  return { path, name, file: null, isUnreachable: false, argv, env };
+}
+
 /** Resolves path and arguments to an ELF program, or -errno. */
 export function findProgram(
   k: Kernel,
   process: Process,
-  path: Uint8Array,
-  argv: Uint8Array[],
+  request: ExecRequest,
 ): Program | number {
+  const { path } = request;
   let current = path;
-  let args = argv;
+  let args = request.argv;
   for (let depth = 0; depth <= SCRIPT_DEPTH; depth++) {
-    const file = openExecutable(k, process, current);
+    const isFirst = depth === 0 && request.file !== null;
+    const file = isFirst ? request.file as Executable : openExecutable(k, process, current);
     if (typeof file === 'number') return file;
     const head = readAt(k, file.inode, 0, HEAD_BYTES);
     if (typeof head === 'number') return head;
     if (head[0] !== 0x23 || head[1] !== 0x21) {
       const image = parse(k, file.inode, 'program');
-      return typeof image === 'number' ? image : { file, image, argv: args, path };
+      if (typeof image === 'number') return image;
+      return { file, image, argv: args, path, name: request.name };
     }
     const line = parseShebang(head);
     if (line === null) return -ENOEXEC;
+    if (depth === 0 && request.isUnreachable) return -ENOENT;
     args = [...line, current, ...args.slice(1)];
     current = line[0] as Uint8Array;
   }

@@ -13,7 +13,9 @@ import { dropDentry, holdDentry } from '../vfs/dentry.ts';
 import { fillRandom } from './entropy.ts';
 import { USER_END } from '../mm/user-memory.ts';
 import { PAGE_BYTES } from '../ports.ts';
-import { type Executable, findProgram, openExecutable, parse, type Program } from './exec-file.ts';
+import {
+  type Executable, type ExecRequest, findProgram, openExecutable, parse, type Program,
+} from './exec-file.ts';
 import { isSecureExec, resetIdentityForExec } from './exec-identity.ts';
 import { mapImage, type MappedImage } from './exec-map.ts';
 import { initialFpu, writeFpu } from './fpu.ts';
@@ -49,14 +51,13 @@ const CLOCK_TICKS = 100;
 export function execProgram(
   k: Kernel,
   task: Task,
-  path: Uint8Array,
-  argv: Uint8Array[],
-  env: Uint8Array[],
+  request: ExecRequest,
 ): number {
+  const { argv, env } = request;
   const tooBig = checkStrings(argv, env);
   if (tooBig < 0) return tooBig;
   const { process } = task;
-  const program = findProgram(k, process, path, argv);
+  const program = findProgram(k, process, request);
   if (typeof program === 'number') return program;
   const interpreter = findInterpreter(k, process, program);
   if (typeof interpreter === 'number') return interpreter;
@@ -220,8 +221,7 @@ function commit(k: Kernel, task: Task, program: Program, env: Uint8Array[]): voi
   process.exe = holdDentry(k, program.file.dentry);
   replaceStrings(k, process, 'cmdline', program.argv);
   replaceStrings(k, process, 'environ', env);
-  const slash = program.path.lastIndexOf(0x2f);
-  task.name = program.path.subarray(slash + 1, slash + 1 + TASK_NAME_BYTES);
+  task.name = program.name.subarray(0, TASK_NAME_BYTES);
   writeFpu(k, task, initialFpu(k.ports.fpu.bytes));
   task.clearChildTid = 0;
   task.robustList = 0;

@@ -14,6 +14,7 @@ import { deletePosixTimer } from '../time/posix-timers.ts';
 import { dropDentry } from '../vfs/dentry.ts';
 import { closeAllFds } from '../vfs/fd-table.ts';
 import { freeQueue } from '../ipc/anon-file.ts';
+import { emptyPidFd, tellPidFd } from '../ipc/pidfd.ts';
 import { makeWaitQueue, wake, wakeTask } from './block.ts';
 import { forEachChild, forEachProcess, linkChild, reaperOf, unlinkChild } from './family.ts';
 import { inProcessOf } from './fork-process.ts';
@@ -37,6 +38,7 @@ export function becomeZombie(k: Kernel, process: Process): void {
   letParentGo(k, process);
   giveChildrenAway(k, process);
   tellParent(k, process);
+  tellPidFd(k, process);
 }
 
 function endTimers(k: Kernel, process: Process): void {
@@ -147,6 +149,7 @@ export function freeProcess(k: Kernel, process: Process): void {
   const { arena } = k;
   const { tasks, fds, cmdline, environ, groups, exe } = process;
   closeAllFds(k, process);
+  emptyPidFd(k, process);
   for (let i = 0; i < tasks.length; i++) freeTask(k, tasks.get(i));
   if (process.deadTask !== null) freeTask(k, process.deadTask);
   for (const queue of [process.childQueue, process.signalQueue]) {

@@ -3,8 +3,8 @@
 import type { Kernel } from '../kernel.ts';
 import type { Process } from '../records/task.ts';
 import {
-  type Dentry, type File, FILE_CONSOLE, FILE_EPOLL, FILE_EVENTFD, FILE_INOTIFY, FILE_PIPE,
-  FILE_SIGNALFD, FILE_SOCKET, FILE_TIMERFD,
+  type Dentry, type File, FILE_CONSOLE, FILE_EPOLL, FILE_EVENTFD, FILE_INOTIFY, FILE_PIDFD,
+  FILE_PIPE, FILE_SIGNALFD, FILE_SOCKET, FILE_TIMERFD,
 } from '../records/vfs.ts';
 
 const SLASH = 0x2f;
@@ -70,6 +70,7 @@ const ANON_NAMES: ReadonlyMap<number, string> = new Map([
   [FILE_TIMERFD, 'anon_inode:[timerfd]'],
   [FILE_SIGNALFD, 'anon_inode:[signalfd]'],
   [FILE_INOTIFY, 'anon_inode:inotify'],
+  [FILE_PIDFD, 'anon_inode:[pidfd]'],
 ]);
 
 /** What /proc/self/fd/N links to. */

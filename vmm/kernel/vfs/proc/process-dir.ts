@@ -1,8 +1,9 @@
 // /proc/<pid>, /proc/<pid>/task/<tid>: the directories, and the links out of them.
 import { EACCES, ENOENT } from '../../../abi/errno.ts';
 import { O_ACCMODE, O_CLOEXEC, O_RDONLY, O_WRONLY } from '../../../abi/fcntl.ts';
+import { processOfPidFd } from '../../ipc/pidfd.ts';
 import type { Kernel } from '../../kernel.ts';
-import type { Dentry, File } from '../../records/vfs.ts';
+import { type Dentry, type File, FILE_PIDFD } from '../../records/vfs.ts';
 import { isCloseOnExec } from '../fd-table.ts';
 import { inodeNumber } from '../inode-number.ts';
 import { displayPath, fileName } from '../path-name.ts';
@@ -149,9 +150,17 @@ defineGenerator(GEN.fdinfo, {
     const position = Math.max(file.position, 0);
     const ino = file.inode === null ? 0 : inodeNumber(file.inode);
     const mount = file.inode === null ? 20 : mountId(file.inode, file.dentry);
-    return `pos:\t${position}\nflags:\t0${flags.toString(8)}\nmnt_id:\t${mount}\nino:\t${ino}\n`;
+    return `pos:\t${position}\nflags:\t0${flags.toString(8)}\nmnt_id:\t${mount}\nino:\t${ino}\n` +
+      pidLines(k, file);
   },
 });
+
+/** Of a pidfd: the process it means, -1 when that is gone. */
+function pidLines(k: Kernel, file: File): string {
+  if (file.kind !== FILE_PIDFD) return '';
+  const pid = processOfPidFd(k, file)?.pid ?? -1;
+  return `Pid:\t${pid}\nNSpid:\t${pid}\n`;
+}
 
 /** A link to a place in the tree: exe, cwd, root. */
 function placeLink(which: 'exe' | 'cwd' | 'root'): Generator {
