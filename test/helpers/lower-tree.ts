@@ -6,7 +6,7 @@
 // Strings and bytes are regular files 0644, objects are directories 0755. Nodes can be changed
 // while a test runs (`tree.write(path, bytes)` keeps the identity, `tree.replace` changes it).
 import { EINVAL, ENOENT, ENOTDIR } from '../../vmm/abi/errno.ts';
-import type { LowerEntry, LowerFs, LowerStat } from '../../vmm/kernel/ports.ts';
+import type { LowerAttribute, LowerEntry, LowerFs, LowerStat } from '../../vmm/kernel/ports.ts';
 
 const S_IFMT = 0o170000;
 const S_IFDIR = 0o040000;
@@ -24,6 +24,8 @@ export interface LowerNode {
   rdev: number;
   mtimeSec: number;
   mtimeNsec: number;
+  /** Extended attributes. */
+  attributes?: Record<string, string>;
 }
 
 /** What a tree is written with. */
@@ -105,6 +107,11 @@ function entriesOf(node: LowerNode): LowerEntry[] {
   }));
 }
 
+function attributesOf({ attributes = {} }: LowerNode): LowerAttribute[] {
+  return Object.entries(attributes)
+    .map(([name, value]) => ({ name: bytesOf(name), value: bytesOf(value) }));
+}
+
 /** The node at a path, or -ENOENT, -ENOTDIR. Symlinks are not followed: the kernel does that. */
 function findNode(root: LowerNode, path: string): LowerNode | number {
   let node = root;
@@ -181,6 +188,10 @@ export function treeFs(tree: LowerTree): TestLower {
       const node = walk(path);
       if (typeof node === 'number') return node;
       return node.children === null ? -ENOTDIR : entriesOf(node);
+    },
+    attributes(path) {
+      const node = walk(path);
+      return typeof node === 'number' ? node : attributesOf(node);
     },
     close(handle) { handles.delete(handle); },
   };

@@ -10,6 +10,8 @@ const SYS_STATX = 332;
 const SYS_OPENAT2 = 437;
 const SYS_READLINKAT = 267;
 const SYS_GETDENTS64 = 217;
+const SYS_FGETXATTR = 193;
+const SYS_FLISTXATTR = 196;
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const AT_EMPTY_PATH = 0x1000;
 const STATX_BASIC_STATS = 0x7ff;
@@ -49,6 +51,12 @@ export interface HostEntry {
   ino: number;
   /** DT_* */
   type: number;
+}
+
+/** An extended attribute. */
+export interface HostAttribute {
+  name: Uint8Array;
+  value: Uint8Array;
 }
 
 let scratch: Scratch | null = null;
@@ -130,6 +138,17 @@ export class HostRoot {
     }
   }
 
+  /** Extended attributes; those that cannot be read, or are larger than half of 64 KiB, are not. */
+  attributes(path: Uint8Array): HostAttribute[] | number {
+    const fd = this.#openat2(path, O_RDONLY_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd < 0) return fd;
+    try {
+      return this.#readAttributes(fd);
+    } finally {
+      this.close(fd);
+    }
+  }
+
   close(handle: number): void {
     // SAFETY: a descriptor that this object opened.
     libc.close(handle);
@@ -169,6 +188,27 @@ export class HostRoot {
       return -libc.lastErrno();
     }
     return readStatx(view, to);
+  }
+
+  #readAttributes(fd: number): HostAttribute[] | number {
+    const { address, bytes } = this.#scratch;
+    const to = address + DIRENT_OFFSET;
+    // SAFETY: the result area lies in the thread's scratch block.
+    const count = libc.syscall(SYS_FLISTXATTR, fd, to, DIRENT_BYTES);
+    if (count < 0) return -libc.lastErrno();
+    const list = bytes.slice(DIRENT_OFFSET, DIRENT_OFFSET + count);
+    const attributes: HostAttribute[] = [];
+    for (let at = 0; at < list.length;) {
+      const end = list.indexOf(0, at);
+      const name = list.subarray(at, end < 0 ? list.length : end);
+      at += name.length + 1;
+      if (name.length === 0 || !this.#putPath(name)) continue;
+      // SAFETY: name and result area lie in the thread's scratch block.
+      const length = libc.syscall(SYS_FGETXATTR, fd, address, to, DIRENT_BYTES);
+      if (length < 0) continue;
+      attributes.push({ name, value: bytes.slice(DIRENT_OFFSET, DIRENT_OFFSET + length) });
+    }
+    return attributes;
   }
 
   #readEntries(fd: number): HostEntry[] | number {

@@ -75,6 +75,12 @@ export interface LowerEntry {
   type: number;
 }
 
+/** An extended attribute. */
+export interface LowerAttribute {
+  name: Uint8Array;
+  value: Uint8Array;
+}
+
 /**
  * The read-only rootfs. Paths are bytes relative to its root, without leading slash; '' is the
  * root.
@@ -88,6 +94,8 @@ export interface LowerFs {
   read(handle: number, offset: number, target: Uint8Array): number;
   readlink(path: Uint8Array): Uint8Array | number;
   list(path: Uint8Array): LowerEntry[] | number;
+  /** The extended attributes of a regular file or directory, as far as they can be read. */
+  attributes(path: Uint8Array): LowerAttribute[] | number;
   close(handle: number): void;
 }
 

@@ -6,7 +6,7 @@ import * as path from 'node:path';
 import { ENOENT } from '../../abi/errno.ts';
 import { CatavmmError } from '../../errors.ts';
 import type { HostRoot } from '../../host/files.ts';
-import type { LowerEntry, LowerFs, LowerStat } from '../../kernel/ports.ts';
+import type { LowerAttribute, LowerEntry, LowerFs, LowerStat } from '../../kernel/ports.ts';
 import { splitVolumePath } from '../../kernel/vfs/volume-path.ts';
 import type { Volume } from '../../options.ts';
 import { makeLowerFs } from '../run/host-ports.ts';
@@ -111,6 +111,11 @@ class VolumeFs implements LowerFs {
   list(path: Uint8Array): LowerEntry[] | number {
     const route = this.#route(path);
     return route === null ? -ENOENT : route.fs.list(route.path);
+  }
+
+  attributes(path: Uint8Array): LowerAttribute[] | number {
+    const route = this.#route(path);
+    return route === null ? -ENOENT : route.fs.attributes(route.path);
   }
 
   close(handle: number): void {

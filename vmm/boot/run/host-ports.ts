@@ -21,6 +21,7 @@ export function makeLowerFs(root: HostRoot): LowerFs {
     read: (handle, offset, target) => root.read(handle, offset, target),
     readlink: (path) => root.readlink(path),
     list: (path) => root.list(path),
+    attributes: (path) => root.attributes(path),
     close: (handle) => root.close(handle),
   };
 }

@@ -69,6 +69,8 @@ export interface Inode extends Rec {
   /** Who waits for a lock to go; made at the first wait. */
   lockQueue: WaitQueue | null;
   xattrs: Bytes | null;
+  /** Those of the lower file are in `xattrs`, as far as they were not changed. */
+  hasLowerXattrs: boolean;
   /** A directory whose lower entries have all been listed into dentries. */
   complete: boolean;
   /** F_SEAL_* of a memfd. */
@@ -116,6 +118,7 @@ export const Inode: Kind<Inode> = kind<Inode>(KIND.inode, 'Inode', {
   locks: head(fRef(() => FileLock), 'inode'),
   lockQueue: fRef(() => WaitQueue),
   xattrs: fRef(() => Bytes),
+  hasLowerXattrs: fBool,
   complete: fBool,
   seals: fU32,
   lowerChecked: nosave(fBool),

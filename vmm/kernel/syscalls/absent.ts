@@ -59,8 +59,8 @@ const GROUPS: readonly Group[] = [
   ['file_getattr file_setattr', EOPNOTSUPP, 'No file system here has such attributes.'],
   [
     'setxattrat getxattrat listxattrat removexattrat',
-    EOPNOTSUPP,
-    'No file system here has extended attributes.',
+    ENOSYS,
+    'As before Linux 6.13: callers use setxattr(2) and its relatives.',
   ],
 
   // Mounts and namespaces.

@@ -369,16 +369,16 @@ function getxattr(k: Kernel, task: Task, a: Args, _place: Place, inode: Inode): 
   const [gva, bytes] = [a.u64(2), a.u64(3)];
   const name = readAttributeName(k, a.u64(1));
   if (typeof name === 'number') return name;
-  const value = getAttribute(task.process, inode, name);
+  const value = getAttribute(k, task.process, inode, name);
   if (typeof value === 'number') return value;
   if (bytes === 0) return value.length;
   if (value.length > bytes) return -ERANGE;
   return copyOut(k, gva, value) === value.length ? value.length : -EFAULT;
 }
 
-function listxattr(k: Kernel, _task: Task, a: Args, _place: Place, inode: Inode): number {
+function listxattr(k: Kernel, task: Task, a: Args, _place: Place, inode: Inode): number {
   const gva = a.u64(1);
-  const list = listAttributes(inode, Math.min(a.u64(2), XATTR_LIST_MAX));
+  const list = listAttributes(k, task.process, inode, Math.min(a.u64(2), XATTR_LIST_MAX));
   if (typeof list === 'number') return list;
   return copyOut(k, gva, list) === list.length ? list.length : -EFAULT;
 }
@@ -391,8 +391,6 @@ function removexattr(k: Kernel, task: Task, a: Args, place: Place, inode: Inode)
 
 const followed: Finder = byPath(LOOKUP_FOLLOW);
 const notFollowed: Finder = byPath(0);
-
-const XATTR_NOTE = 'The attributes of lower files are not seen.';
 
 export const filesystemCalls: Family = {
   chmod: full(chmod),
@@ -419,16 +417,16 @@ export const filesystemCalls: Family = {
   sync_file_range: full(syncFileRange),
   statfs: full(statfs),
   fstatfs: full(fstatfs),
-  setxattr: partial(forms(setxattr, followed), XATTR_NOTE),
-  lsetxattr: partial(forms(setxattr, notFollowed), XATTR_NOTE),
-  fsetxattr: partial(forms(setxattr, byDescriptor), XATTR_NOTE),
-  getxattr: partial(forms(getxattr, followed), XATTR_NOTE),
-  lgetxattr: partial(forms(getxattr, notFollowed), XATTR_NOTE),
-  fgetxattr: partial(forms(getxattr, byDescriptor), XATTR_NOTE),
-  listxattr: partial(forms(listxattr, followed), XATTR_NOTE),
-  llistxattr: partial(forms(listxattr, notFollowed), XATTR_NOTE),
-  flistxattr: partial(forms(listxattr, byDescriptor), XATTR_NOTE),
-  removexattr: partial(forms(removexattr, followed), XATTR_NOTE),
-  lremovexattr: partial(forms(removexattr, notFollowed), XATTR_NOTE),
-  fremovexattr: partial(forms(removexattr, byDescriptor), XATTR_NOTE),
+  setxattr: full(forms(setxattr, followed)),
+  lsetxattr: full(forms(setxattr, notFollowed)),
+  fsetxattr: full(forms(setxattr, byDescriptor)),
+  getxattr: full(forms(getxattr, followed)),
+  lgetxattr: full(forms(getxattr, notFollowed)),
+  fgetxattr: full(forms(getxattr, byDescriptor)),
+  listxattr: full(forms(listxattr, followed)),
+  llistxattr: full(forms(listxattr, notFollowed)),
+  flistxattr: full(forms(listxattr, byDescriptor)),
+  removexattr: full(forms(removexattr, followed)),
+  lremovexattr: full(forms(removexattr, notFollowed)),
+  fremovexattr: full(forms(removexattr, byDescriptor)),
 };

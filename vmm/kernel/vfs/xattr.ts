@@ -1,5 +1,5 @@
-// Extended attributes of the upper layer, packed into one byte string at the inode. Those of lower
-// files are not seen.
+// Extended attributes, packed into one byte string at the inode. Those of a lower file are read
+// into it when the first one is asked for, and changed there.
 //
 //   name bytes u8 | value bytes u32 | name … | value …      (again and again, no padding)
 import {
@@ -7,7 +7,7 @@ import {
 } from '../../abi/errno.ts';
 import { IN_ATTRIB } from '../../abi/eventfd.ts';
 import { XATTR_CREATE, XATTR_REPLACE } from '../../abi/fcntl.ts';
-import { XATTR_LIST_MAX, XATTR_SIZE_MAX } from '../../abi/limits.ts';
+import { XATTR_LIST_MAX, XATTR_NAME_MAX, XATTR_SIZE_MAX } from '../../abi/limits.ts';
 import { S_ISDIR, S_ISREG } from '../../abi/stat.ts';
 import type { Kernel } from '../kernel.ts';
 import type { Process } from '../records/task.ts';
@@ -39,6 +39,22 @@ function unpack(inode: Inode): Attribute[] {
     at = valueEnd;
   }
   return attributes;
+}
+
+/** Reads the attributes of a lower file, once. What the host does not tell is not there. */
+function loadLower(k: Kernel, inode: Inode): void {
+  if (inode.hasLowerXattrs || inode.lowerPath === null) return;
+  if (S_ISREG(inode.mode) || S_ISDIR(inode.mode)) {
+    const found = k.ports.lower.attributes(inode.lowerPath.data.slice());
+    if (typeof found !== 'number') store(k, inode, found.filter(({ name }) => isKnown(name)));
+  }
+  inode.hasLowerXattrs = true;
+}
+
+/** Linux: those of `system.` are no plain attributes but access control lists. */
+function isKnown(name: Uint8Array): boolean {
+  if (name.length > XATTR_NAME_MAX) return false;
+  return ['user.', 'trusted.', 'security.'].some((prefix) => hasPrefix(name, prefix));
 }
 
 function store(k: Kernel, inode: Inode, attributes: readonly Attribute[]): number {
@@ -88,12 +104,14 @@ function checkName(process: Process, inode: Inode, name: Uint8Array, isChange: b
 
 /** getxattr(2): the value, or -ENODATA, -EOPNOTSUPP. */
 export function getAttribute(
+  k: Kernel,
   process: Process,
   inode: Inode,
   name: Uint8Array,
 ): Uint8Array | number {
   const refused = checkName(process, inode, name, false);
   if (refused !== 0) return refused;
+  loadLower(k, inode);
   return unpack(inode).find((one) => sameName(one.name, name))?.value ?? -ENODATA;
 }
 
@@ -112,6 +130,7 @@ export function setAttribute(
   if (refused !== 0) return refused;
   if (value.length > XATTR_SIZE_MAX) return -E2BIG;
   if (!isOwner(process, inode)) return -EPERM;
+  loadLower(k, inode);
   const attributes = unpack(inode);
   const index = attributes.findIndex((one) => sameName(one.name, name));
   if (index >= 0 && (flags & XATTR_CREATE) !== 0) return -EEXIST;
@@ -138,6 +157,7 @@ export function removeAttribute(
   const refused = checkName(process, inode, name, true);
   if (refused !== 0) return refused;
   if (!isOwner(process, inode)) return -EPERM;
+  loadLower(k, inode);
   const attributes = unpack(inode);
   const left = attributes.filter((one) => !sameName(one.name, name));
   if (left.length === attributes.length) return -ENODATA;
@@ -151,8 +171,16 @@ export function removeAttribute(
 /**
  * listxattr(2): names, each with a NUL; or -ERANGE when they do not fit `room` (0: how many bytes).
  */
-export function listAttributes(inode: Inode, room: number): Uint8Array | number {
-  const names = unpack(inode).map((one) => one.name);
+export function listAttributes(
+  k: Kernel,
+  process: Process,
+  inode: Inode,
+  room: number,
+): Uint8Array | number {
+  loadLower(k, inode);
+  const isRoot = process.uid === 0;
+  const names = unpack(inode).map((one) => one.name)
+    .filter((name) => isRoot || !hasPrefix(name, 'trusted.'));
   const bytes = names.reduce((sum, name) => sum + name.length + 1, 0);
   if (room === 0) return bytes;
   if (bytes > room) return -ERANGE;
