@@ -124,6 +124,10 @@ function findNode(root: LowerNode, path: string): LowerNode | number {
   return node;
 }
 
+function nodeOrNothing(found: LowerNode | number): LowerNode | undefined {
+  return typeof found === 'number' ? undefined : found;
+}
+
 /** Makes the file system of a tree. */
 export function treeFs(tree: LowerTree): TestLower {
   const root = makeDirectory(tree);
@@ -140,10 +144,7 @@ export function treeFs(tree: LowerTree): TestLower {
     root,
     reads: 0,
     get openHandles(): number { return handles.size; },
-    node(path) {
-      const found = findNode(root, path);
-      return typeof found === 'number' ? undefined : found;
-    },
+    node: (path) => nodeOrNothing(findNode(root, path)),
     write(path, content) {
       const node = findNode(root, path);
       if (typeof node === 'number') throw new Error(`no ${path}`);
