@@ -36,6 +36,7 @@ const rows: readonly Row[] = [
   { name: 'pipes', retries: 1 },
   { name: 'epoll', retries: 2 },
   { name: 'sockets', variants: both, retries: 1 },
+  { name: 'inet', variants: both, retries: 1 },
   { name: 'time', variants: both, retries: 2 },
   { name: 'locks', retries: 1 },
   { name: 'process', variants: both },

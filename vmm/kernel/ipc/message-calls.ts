@@ -1,9 +1,7 @@
 // One sendmsg or recvmsg on a header of the guest: the common part of sendmsg(2), recvmsg(2) and of
 // each message of sendmmsg(2), recvmmsg(2).
-import { EFAULT, EISCONN, EOPNOTSUPP } from '../../abi/errno.ts';
-import {
-  MSG_CMSG_CLOEXEC, MSG_OOB, SOCK_DGRAM, SOCK_STREAM, TCP_ESTABLISHED,
-} from '../../abi/socket.ts';
+import { EFAULT, EOPNOTSUPP } from '../../abi/errno.ts';
+import { MSG_CMSG_CLOEXEC, MSG_OOB } from '../../abi/socket.ts';
 import { Msghdr } from '../../abi/struct-socket.ts';
 import type { Kernel } from '../kernel.ts';
 import { copyOut, writeU32, writeU64 } from '../mm/user-memory.ts';
@@ -12,28 +10,9 @@ import type { Task } from '../records/task.ts';
 import type { File } from '../records/vfs.ts';
 import { messageBuffer, type MessageHeader, readHeader } from './message-header.ts';
 import { readControl, writeControl } from './socket-control.ts';
-import { encodeSender, findSocket, readAddress } from './socket-name.ts';
-import type { Received } from './socket-receive.ts';
+import { familyOf, type Received } from './socket-family.ts';
+import { readAddress } from './socket-name.ts';
 import { receiveAll, sendAll } from './socket-transfer.ts';
-
-/**
- * Finds out where a message with an address goes.
- * @param raw the address; null for none
- * @returns a socket for datagrams, null for the peer, or -errno
- */
-export function resolveAddress(
-  k: Kernel,
-  task: Task,
-  socket: Socket,
-  raw: Uint8Array | null,
-): Socket | null | number {
-  if (raw === null || raw.length === 0) return null;
-  if (socket.type === SOCK_STREAM) {
-    return socket.state === TCP_ESTABLISHED ? -EISCONN : -EOPNOTSUPP;
-  }
-  // Linux: unix_seqpacket_sendmsg does not look at the address.
-  return socket.type === SOCK_DGRAM ? findSocket(k, task.process, raw, socket.type) : null;
-}
 
 /** sendmsg(2) on the header at `gva`. Returns bytes, BLOCKED or -errno. */
 export function sendMessage(
@@ -59,7 +38,7 @@ export function sendMessage(
     : readControl(k, task, header.controlGva, header.controlBytes);
   if (typeof files === 'number') return files;
   if ((flags & MSG_OOB) !== 0) return -EOPNOTSUPP;
-  const receiver = resolveAddress(k, task, socket, raw);
+  const receiver = familyOf(socket).resolve(k, task, socket, raw);
   if (typeof receiver === 'number') return receiver;
   return sendAll(k, task, file, socket, from, receiver, files, flags);
 }
@@ -97,7 +76,7 @@ function writeReceived(
     k, task, socket, received.files, header.controlGva, header.controlBytes, flags,
   );
   if (header.nameGva !== 0) {
-    const name = encodeSender(received.name);
+    const name = familyOf(socket).senderName(socket, received.name);
     const part = name.subarray(0, Math.min(name.length, header.nameBytes));
     if (copyOut(k, header.nameGva, part) !== part.length) return -EFAULT;
     if (!writeU32(k, gva + Msghdr.msg_namelen.offset, name.length)) return -EFAULT;

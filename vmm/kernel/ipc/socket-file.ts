@@ -1,26 +1,27 @@
 // The open file of a socket: reading, writing, readiness, ioctls, closing.
-import { EFAULT, EINVAL, ENOTTY } from '../../abi/errno.ts';
-import { O_RDWR } from '../../abi/fcntl.ts';
+import { EAGAIN, EBADF, EFAULT, ENOTSOCK, ENOTTY } from '../../abi/errno.ts';
+import { O_NONBLOCK, O_RDWR } from '../../abi/fcntl.ts';
 import { FIONREAD, TIOCOUTQ } from '../../abi/ioctl.ts';
-import {
-  POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP, POLLRDNORM, POLLWRBAND, POLLWRNORM,
-} from '../../abi/poll.ts';
-import { SOCK_DGRAM, TCP_CLOSE, TCP_LISTEN } from '../../abi/socket.ts';
+import { SOCK_DGRAM } from '../../abi/socket.ts';
 import { S_IFSOCK } from '../../abi/stat.ts';
 import type { Kernel } from '../kernel.ts';
 import { writeU32 } from '../mm/user-memory.ts';
 import { Socket } from '../records/ipc.ts';
 import type { Task } from '../records/task.ts';
 import { type File, FILE_SOCKET } from '../records/vfs.ts';
+import { getFile } from '../vfs/file.ts';
 import { defineFileOps, type IoBuffer } from '../vfs/file-ops.ts';
 import { makeAnonFile, makeAnonInode } from './anon-file.ts';
-import {
-  closeSocket, isConnectionBased, isQueueFull, SHUTDOWN_BOTH, SHUTDOWN_RECEIVE,
-} from './socket.ts';
+import { SHUTDOWN_RECEIVE, socketOf } from './socket.ts';
+import { familyOf } from './socket-family.ts';
 import { timeoutOf } from './socket-options.ts';
-import { dropFiles, isWritable, sentBytes } from './socket-queue.ts';
-import { receive } from './socket-receive.ts';
-import { send, sendWaitsFor } from './socket-send.ts';
+import { dropFiles } from './socket-queue.ts';
+
+/** An open socket. */
+export interface OpenSocket {
+  file: File;
+  socket: Socket;
+}
 
 /**
  * The open file of a socket; it takes over a reference of the socket that the caller has counted.
@@ -30,6 +31,14 @@ export function makeSocketFile(k: Kernel, socket: Socket, flags: number): File {
   return makeAnonFile(k, FILE_SOCKET, O_RDWR | flags, socket, inode);
 }
 
+/** The socket behind a descriptor: -EBADF, -ENOTSOCK. */
+export function getSocket(task: Task, fd: number): OpenSocket | number {
+  const file = getFile(task, fd);
+  if (file === null) return -EBADF;
+  const socket = socketOf(file);
+  return socket === null ? -ENOTSOCK : { file, socket };
+}
+
 function socketBehind(k: Kernel, file: File): Socket {
   return k.arena.at(Socket, file.object?.address ?? 0);
 }
@@ -37,27 +46,17 @@ function socketBehind(k: Kernel, file: File): Socket {
 function readSocket(k: Kernel, file: File, to: IoBuffer): number {
   // Linux: sock_read_iter does not even look when nothing is asked for.
   if (to.remaining === 0) return 0;
-  const { result, files } = receive(k, socketBehind(k, file), to, 0);
-  dropFiles(k, files);
-  return result;
-}
-
-function pollSocket(k: Kernel, file: File): number {
   const socket = socketBehind(k, file);
-  let mask = 0;
-  if (socket.error !== 0) mask |= POLLERR;
-  if (socket.shutdown === SHUTDOWN_BOTH) mask |= POLLHUP;
-  if ((socket.shutdown & SHUTDOWN_RECEIVE) !== 0) mask |= POLLRDHUP | POLLIN | POLLRDNORM;
-  if (socket.firstMessage !== null || socket.firstPending !== null) mask |= POLLIN | POLLRDNORM;
-  if (isConnectionBased(socket) && socket.state === TCP_CLOSE) mask |= POLLHUP;
-  if (canSend(socket)) mask |= POLLOUT | POLLWRNORM | POLLWRBAND;
-  return mask;
+  const { result, files } = familyOf(socket).receive(k, socket, to, 0);
+  dropFiles(k, files);
+  // Linux: only those who would wait see the end of a datagram socket shut down for reading.
+  const isShut = socket.type === SOCK_DGRAM && (socket.shutdown & SHUTDOWN_RECEIVE) !== 0;
+  return result === -EAGAIN && isShut && (file.flags & O_NONBLOCK) === 0 ? 0 : result;
 }
 
-function canSend(socket: Socket): boolean {
-  if (socket.state === TCP_LISTEN || !isWritable(socket)) return false;
-  const { peer, type } = socket;
-  return type !== SOCK_DGRAM || peer === null || peer.peer === socket || !isQueueFull(peer);
+function writeSocket(k: Kernel, file: File, from: IoBuffer): number {
+  const socket = socketBehind(k, file);
+  return familyOf(socket).send(k, socket, from, null, []);
 }
 
 function ioctlSocket(
@@ -70,39 +69,38 @@ function ioctlSocket(
   const socket = socketBehind(k, file);
   switch (request) {
     case FIONREAD:
-      if (socket.state === TCP_LISTEN) return -EINVAL;
-      return writeU32(k, argument, readableBytes(socket)) ? 0 : -EFAULT;
+      return writeCount(k, argument, familyOf(socket).readableBytes(socket));
     case TIOCOUTQ:
-      return writeU32(k, argument, sentBytes(socket)) ? 0 : -EFAULT;
+      return writeCount(k, argument, familyOf(socket).sentBytes(socket));
     default:
       return -ENOTTY;
   }
 }
 
-/** Linux: unix_inq_len: all bytes of a connection, the first message of a datagram socket. */
-function readableBytes(socket: Socket): number {
-  const first = socket.firstMessage;
-  if (socket.type === SOCK_DGRAM) return first === null ? 0 : first.data.length;
-  let bytes = 0;
-  for (let message = first; message !== null; message = message.next) {
-    bytes += message.data.length - message.consumed;
-  }
-  return bytes;
+function writeCount(k: Kernel, gva: number, count: number): number {
+  if (count < 0) return count;
+  return writeU32(k, gva, count) ? 0 : -EFAULT;
 }
 
 function releaseSocketFile(k: Kernel, file: File): void {
   const socket = socketBehind(k, file);
   file.object = null;
-  closeSocket(k, socket, false);
+  familyOf(socket).close(k, socket);
 }
 
 defineFileOps(FILE_SOCKET, {
   seekable: false,
   read: readSocket,
-  write: (k, file, from) => send(k, socketBehind(k, file), from, null, []),
-  poll: pollSocket,
+  write: writeSocket,
+  poll: (k, file) => {
+    const socket = socketBehind(k, file);
+    return familyOf(socket).poll(k, socket);
+  },
   queue: (k, file) => socketBehind(k, file).queue,
-  writeQueue: (k, file) => sendWaitsFor(socketBehind(k, file), null).queue,
+  writeQueue: (k, file) => {
+    const socket = socketBehind(k, file);
+    return familyOf(socket).sendWaitsFor(socket, null).queue;
+  },
   waitNs: (k, file, forWrite) => {
     const { receiveTimeoutNs, sendTimeoutNs } = socketBehind(k, file);
     return timeoutOf(forWrite ? sendTimeoutNs : receiveTimeoutNs);

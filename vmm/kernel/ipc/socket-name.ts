@@ -1,6 +1,5 @@
-// Names of AF_UNIX sockets: paths (an inode leads to the socket) and abstract names (found by
-// looking through the process's descriptors: there are few sockets, and no table has to be kept and
-// saved).
+// Names of AF_UNIX sockets: paths (an inode leads to the socket) and abstract names (found
+// among the listed sockets).
 //
 //   struct sockaddr_un   u16 family | path, NUL         → name "/run/x"; getsockname gives the NUL
 //                        u16 family | NUL, any bytes    → name "\0any bytes"
@@ -15,11 +14,11 @@ import type { Kernel } from '../kernel.ts';
 import { copyIn, copyOut, readStruct, writeU32 } from '../mm/user-memory.ts';
 import { Socket } from '../records/ipc.ts';
 import type { Process } from '../records/task.ts';
-import { FILE_SOCKET } from '../records/vfs.ts';
 import { holdInode } from '../vfs/inode.ts';
 import { lookupPath } from '../vfs/lookup.ts';
 import { createNode, findSlot } from '../vfs/namespace.ts';
 import { checkPermission, MAY_WRITE } from '../vfs/permission.ts';
+import { listedSockets, listSocket } from './named-sockets.ts';
 import { copyRounded } from './socket-queue.ts';
 
 const PATH_OFFSET = SockaddrUn.sun_path.offset;
@@ -90,11 +89,11 @@ export function bindSocket(
   raw: Uint8Array,
 ): number {
   if (raw.length === PATH_OFFSET && raw[0] === AF_UNIX && raw[1] === 0) {
-    return socket.name !== null ? 0 : bindAutomatically(k, process, socket);
+    return socket.name !== null ? 0 : bindAutomatically(k, socket);
   }
   const name = parseName(raw);
   if (typeof name === 'number') return name;
-  if (name[0] === 0) return bindAbstract(k, process, socket, name);
+  if (name[0] === 0) return bindAbstract(k, socket, name);
   // Linux: whether the path is free is looked at before whether the socket has a name.
   const slot = findSlot(k, process, AT_FDCWD, name, false);
   if (typeof slot === 'number') return slot === -EEXIST ? -EADDRINUSE : slot;
@@ -112,21 +111,22 @@ export function bindSocket(
   return 0;
 }
 
-function bindAbstract(k: Kernel, process: Process, socket: Socket, name: Uint8Array): number {
+function bindAbstract(k: Kernel, socket: Socket, name: Uint8Array): number {
   if (socket.name !== null) return -EINVAL;
-  if (findAbstract(process, name, socket.type) !== null) return -EADDRINUSE;
+  if (findAbstract(k, name, socket.type) !== null) return -EADDRINUSE;
   socket.name = copyRounded(k, name);
   socket.isBound = true;
+  listSocket(k, socket);
   return 0;
 }
 
 /** Linux: unix_autobind, an abstract name of five hexadecimal digits. */
-function bindAutomatically(k: Kernel, process: Process, socket: Socket): number {
+function bindAutomatically(k: Kernel, socket: Socket): number {
   const start = k.root.nextObjectSerial++;
   for (let attempt = 0; attempt < 0x10000; attempt++) {
     const digits = ((start + attempt) & 0xfffff).toString(16).padStart(5, '0');
     const name = Uint8Array.from([0, ...[...digits].map((digit) => digit.charCodeAt(0))]);
-    if (bindAbstract(k, process, socket, name) === 0) return 0;
+    if (bindAbstract(k, socket, name) === 0) return 0;
   }
   return -ENOSPC;
 }
@@ -144,7 +144,7 @@ export function findSocket(
 ): Socket | number {
   const name = parseName(raw);
   if (typeof name === 'number') return name;
-  if (name[0] === 0) return findAbstract(process, name, type) ?? -ECONNREFUSED;
+  if (name[0] === 0) return findAbstract(k, name, type) ?? -ECONNREFUSED;
   const dentry = lookupPath(k, process, name);
   if (typeof dentry === 'number') return dentry;
   const { inode } = dentry;
@@ -156,13 +156,9 @@ export function findSocket(
   return socket.type === type ? socket : -EPROTOTYPE;
 }
 
-function findAbstract(process: Process, name: Uint8Array, type: number): Socket | null {
-  const { slots } = process.fds;
-  for (let fd = 0; fd < slots.length; fd++) {
-    const file = slots.get(fd);
-    if (file === null || file.kind !== FILE_SOCKET) continue;
-    const socket = file.object as Socket;
-    if (socket.isBound && socket.type === type && hasName(socket, name)) return socket;
+function findAbstract(k: Kernel, name: Uint8Array, type: number): Socket | null {
+  for (const socket of listedSockets(k, true)) {
+    if (socket.type === type && hasName(socket, name)) return socket;
   }
   return null;
 }

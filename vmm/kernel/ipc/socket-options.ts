@@ -1,9 +1,9 @@
 // getsockopt(2) and setsockopt(2) at level SOL_SOCKET. Switches are bits of Socket.options; what
-// has no meaning between AF_UNIX sockets is remembered and otherwise ignored, as on Linux.
+// has no meaning within a sandbox is remembered and otherwise ignored.
 import { EDOM, EFAULT, EINVAL, ENOPROTOOPT, EOPNOTSUPP } from '../../abi/errno.ts';
 import { readI64, writeI64 } from '../../abi/layout.ts';
 import {
-  SO_ACCEPTCONN, SO_BROADCAST, SO_BSDCOMPAT, SO_DEBUG, SO_DOMAIN, SO_DONTROUTE, SO_ERROR,
+  AF_UNIX, SO_ACCEPTCONN, SO_BROADCAST, SO_BSDCOMPAT, SO_DEBUG, SO_DOMAIN, SO_DONTROUTE, SO_ERROR,
   SO_KEEPALIVE, SO_LINGER, SO_MARK, SO_NO_CHECK, SO_OOBINLINE, SO_PASSCRED, SO_PASSSEC,
   SO_PEERCRED, SO_PRIORITY, SO_PROTOCOL, SO_RCVBUF, SO_RCVBUFFORCE, SO_RCVLOWAT, SO_RCVTIMEO,
   SO_REUSEADDR, SO_REUSEPORT, SO_RXQ_OVFL, SO_SNDBUF, SO_SNDBUFFORCE, SO_SNDLOWAT, SO_SNDTIMEO,
@@ -22,12 +22,16 @@ import { toNs } from '../time/clock.ts';
  */
 const SWITCHES: readonly number[] = [
   SO_DEBUG, SO_REUSEADDR, SO_DONTROUTE, SO_BROADCAST, SO_KEEPALIVE, SO_OOBINLINE, SO_NO_CHECK,
-  SO_BSDCOMPAT, SO_PASSCRED, SO_TIMESTAMP, SO_TIMESTAMPNS, SO_RXQ_OVFL, SO_PASSSEC,
+  SO_BSDCOMPAT, SO_PASSCRED, SO_TIMESTAMP, SO_TIMESTAMPNS, SO_RXQ_OVFL, SO_PASSSEC, SO_REUSEPORT,
 ];
 /** Bit of Socket.options: messages are received with credentials. */
 export const OPTION_PASSCRED: number = 1 << SWITCHES.indexOf(SO_PASSCRED);
+/** Bits of Socket.options that AF_INET and AF_INET6 sockets look at. */
+export const OPTION_REUSEADDR: number = 1 << SWITCHES.indexOf(SO_REUSEADDR);
+export const OPTION_REUSEPORT: number = 1 << SWITCHES.indexOf(SO_REUSEPORT);
+export const OPTION_BROADCAST: number = 1 << SWITCHES.indexOf(SO_BROADCAST);
 /** Bit of Socket.options: SO_LINGER is on. */
-const OPTION_LINGER: number = 1 << 31;
+export const OPTION_LINGER: number = 1 << 31;
 
 /** Linux: SOCK_MIN_SNDBUF, SOCK_MIN_RCVBUF, wmem_max and rmem_max. */
 const SEND_BYTES_LEAST = 4608;
@@ -61,7 +65,8 @@ export function getOption(
     }
     case SO_PEERCRED: {
       // All sockets of the sandbox belong to one process.
-      const isKnown = socket.peer !== null || socket.state === TCP_LISTEN;
+      const isKnown = socket.domain === AF_UNIX &&
+        (socket.peer !== null || socket.state === TCP_LISTEN);
       Ucred.pid.set(view, 0, isKnown ? process.pid : 0);
       Ucred.uid.set(view, 0, isKnown ? process.uid : 0xffff_ffff);
       Ucred.gid.set(view, 0, isKnown ? process.gid : 0xffff_ffff);
@@ -113,6 +118,8 @@ export function setOption(
   if (bytes < 4) return -EINVAL;
   if (copyIn(k, gva, scratch.subarray(0, 4)) !== 4) return -EFAULT;
   const value = scratchView.getInt32(0, true);
+  // Linux: AF_UNIX sockets cannot share a name.
+  if (name === SO_REUSEPORT && socket.domain === AF_UNIX && value !== 0) return -EOPNOTSUPP;
   const bit = SWITCHES.indexOf(name);
   if (bit >= 0) {
     socket.options = (value !== 0 ? socket.options | 1 << bit : socket.options & ~(1 << bit)) >>> 0;
@@ -131,8 +138,6 @@ export function setOption(
     case SO_MARK:
     case SO_RCVLOWAT:
       return 0;
-    case SO_REUSEPORT:
-      return value === 0 ? 0 : -EOPNOTSUPP;
     case SO_LINGER:
       return setLinger(k, socket, gva, bytes);
     case SO_RCVTIMEO:

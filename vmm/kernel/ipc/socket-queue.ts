@@ -30,11 +30,15 @@ export function costOf(bytes: number): number {
  * size, and messages of all sizes would leave it full of holes.
  */
 export function makeRounded(k: Kernel, bytes: number): Bytes {
-  let room = SMALLEST_BYTES;
-  while (room < bytes) room *= 2;
-  const made = k.arena.make(Bytes, room);
+  const made = k.arena.make(Bytes, roundedBytes(bytes));
   made.length = bytes;
   return made;
+}
+
+function roundedBytes(bytes: number): number {
+  let room = SMALLEST_BYTES;
+  while (room < bytes) room *= 2;
+  return room;
 }
 
 /** A rounded copy of `data`. */
@@ -79,6 +83,39 @@ export function appendMessage(k: Kernel, receiver: Socket, message: SocketMessag
   receiver.messageCount++;
   receiver.queuedBytes += costOf(message.data.length);
   wakeFor(k, receiver.queue, POLLIN | POLLRDNORM);
+}
+
+/**
+ * Adds the next `bytes` bytes of `from` to the last message of a stream, if there is one with less
+ * than `most` bytes that carries no files. Returns how many bytes it took, 0 when it cannot.
+ */
+export function extendLast(
+  k: Kernel, receiver: Socket, from: IoBuffer, bytes: number, most: number,
+): number {
+  const message = receiver.lastMessage;
+  if (message === null || message.files !== null) return 0;
+  const old = message.data;
+  const added = Math.min(bytes, most - old.length);
+  if (added <= 0) return 0;
+  if (old.length + added <= roundedBytes(old.length)) {
+    old.length += added;
+    if (from.take(old.data.subarray(old.length - added)) < added) {
+      old.length -= added;
+      return 0;
+    }
+  } else {
+    const longer = makeRounded(k, old.length + added);
+    if (from.take(longer.data.subarray(old.length)) < added) {
+      k.arena.free(longer);
+      return 0;
+    }
+    longer.data.set(old.data);
+    message.data = longer;
+    k.arena.free(old);
+  }
+  receiver.queuedBytes += added;
+  wakeFor(k, receiver.queue, POLLIN | POLLRDNORM);
+  return added;
 }
 
 /** Takes the first message out and frees it; senders that waited for room are woken. */

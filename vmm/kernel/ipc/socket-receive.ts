@@ -9,20 +9,9 @@ import type { File } from '../records/vfs.ts';
 import { holdFile } from '../vfs/file.ts';
 import type { IoBuffer } from '../vfs/file-ops.ts';
 import { SHUTDOWN_RECEIVE } from './socket.ts';
+import { nothing, type Received } from './socket-family.ts';
 import { filesOf, removeFirst, takeFiles } from './socket-queue.ts';
 import { takeError } from './socket-send.ts';
-
-/** What came with the bytes. */
-export interface Received {
-  /** Bytes (with MSG_TRUNC: the datagram's length), 0 at the end, -EAGAIN to wait, or an error. */
-  result: number;
-  /** MSG_TRUNC when the buffer was too small for the datagram. */
-  flags: number;
-  /** The sender's name (a copy), null when it has none. */
-  name: Uint8Array | null;
-  /** Files passed along. Ownership: their references are the caller's. */
-  files: File[];
-}
 
 /**
  * Receives what is there.
@@ -31,10 +20,6 @@ export interface Received {
 export function receive(k: Kernel, socket: Socket, to: IoBuffer, flags: number): Received {
   if (socket.type === SOCK_STREAM) return receiveStream(k, socket, to, flags);
   return receivePacket(k, socket, to, flags);
-}
-
-function nothing(result: number): Received {
-  return { result, flags: 0, name: null, files: [] };
 }
 
 /** What a receive finds in an empty queue. */

@@ -15,9 +15,8 @@ import { makeInfo, sendSignalToTask } from '../signal/pending.ts';
 import { BLOCKED } from '../syscalls/define.ts';
 import type { IoBuffer } from '../vfs/file-ops.ts';
 import { SHUTDOWN_RECEIVE } from './socket.ts';
+import { type Destination, familyOf, type Received } from './socket-family.ts';
 import { timeoutOf } from './socket-options.ts';
-import { type Received, receive } from './socket-receive.ts';
-import { send, sendWaitsFor } from './socket-send.ts';
 import { waitInQueue } from './wait-timeout.ts';
 
 /** Whether a call on `file` with MSG_* `flags` does not wait. */
@@ -27,7 +26,7 @@ export function isNonBlocking(file: File, flags: number): boolean {
 
 /**
  * Sends all of `from`, which begins at task.waitProgress bytes of the call's data.
- * @param address for datagrams; null for the peer
+ * @param to for datagrams; null for the peer
  * @param files for the first byte
  * @returns bytes sent in all, BLOCKED, or -errno
  */
@@ -37,12 +36,13 @@ export function sendAll(
   file: File,
   socket: Socket,
   from: IoBuffer,
-  address: Socket | null,
+  to: Destination,
   files: readonly File[],
   flags: number,
 ): number {
   const before = task.waitProgress;
-  const result = send(k, socket, from, address, before > 0 ? [] : files);
+  const family = familyOf(socket);
+  const result = family.send(k, socket, from, to, before > 0 ? [] : files);
   const done = before + Math.max(0, result);
   if (result < 0 && result !== -EAGAIN) {
     if (done > 0) return done;
@@ -53,7 +53,7 @@ export function sendAll(
   if (isComplete) return done;
   if (isNonBlocking(file, flags)) return done > 0 ? done : -EAGAIN;
   task.waitProgress = done;
-  const { queue } = sendWaitsFor(socket, address);
+  const { queue } = family.sendWaitsFor(socket, to);
   const waits = waitInQueue(k, task, queue, timeoutOf(socket.sendTimeoutNs));
   return waits === BLOCKED || done === 0 ? waits : done;
 }
@@ -78,7 +78,7 @@ export function receiveAll(
   flags: number,
 ): Received {
   const before = task.waitProgress;
-  const received = receive(k, socket, to, flags);
+  const received = familyOf(socket).receive(k, socket, to, flags);
   if (received.result > 0) {
     received.result += before;
     const wantsAll = (flags & MSG_WAITALL) !== 0 && (flags & MSG_PEEK) === 0;

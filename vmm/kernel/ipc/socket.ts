@@ -1,4 +1,4 @@
-// AF_UNIX sockets: making, connecting as a pair, closing. What files do is in socket-file.ts,
+// Sockets: making, connecting as a pair, closing (AF_UNIX). What files do is in socket-file.ts,
 // messages in socket-queue.ts, sending in socket-send.ts, receiving in socket-receive.ts, names in
 // socket-name.ts.
 //
@@ -16,6 +16,7 @@ import { type File, FILE_SOCKET } from '../records/vfs.ts';
 import { makeWaitQueue, wake } from '../task/block.ts';
 import { dropInode } from '../vfs/inode.ts';
 import { freeQueue } from './anon-file.ts';
+import { unlistSocket } from './named-sockets.ts';
 import { dropMessages } from './socket-queue.ts';
 
 /** Linux: net.core.wmem_default and rmem_default. */
@@ -66,11 +67,14 @@ export function connectPair(k: Kernel, first: Socket, second: Socket): void {
   second.state = TCP_ESTABLISHED;
 }
 
-function dropSocket(k: Kernel, socket: Socket): void {
+/** Drops a reference. Ownership: the last one frees the record; its queues are empty then. */
+export function dropSocket(k: Kernel, socket: Socket): void {
   socket.refs--;
   if (socket.refs > 0) return;
   freeQueue(k, socket.queue);
-  if (socket.name !== null) k.arena.free(socket.name);
+  for (const owned of [socket.name, socket.remote, socket.protocolOptions]) {
+    if (owned !== null) k.arena.free(owned);
+  }
   k.arena.free(socket);
 }
 
@@ -146,6 +150,7 @@ export function takePending(listener: Socket): Socket | null {
 
 function unbind(k: Kernel, socket: Socket): void {
   socket.isBound = false;
+  unlistSocket(k, socket);
   const { inode } = socket;
   if (inode === null) return;
   socket.inode = null;

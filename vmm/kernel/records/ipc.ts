@@ -114,7 +114,7 @@ export interface Socket extends Rec {
   domain: number;
   type: number;
   protocol: number;
-  /** TCP_CLOSE, TCP_ESTABLISHED or TCP_LISTEN (abi/socket.ts), as Linux uses them for AF_UNIX. */
+  /** TCP_CLOSE, TCP_SYN_SENT, TCP_ESTABLISHED or TCP_LISTEN (abi/socket.ts), for all families. */
   state: number;
   /** The open file or the listener it waits at, and each socket whose `peer` this is. */
   refs: number;
@@ -139,10 +139,26 @@ export interface Socket extends Rec {
   /** SO_ERROR, a positive errno; reading it clears it. */
   error: number;
   serial: number;
-  /** Name as sun_path has it, without a path's NUL; null when it has none. */
+  /**
+   * AF_UNIX: the name as sun_path has it, without a path's NUL. AF_INET, AF_INET6: the local
+   * endpoint (inet/endpoint.ts). null when it has none.
+   */
   name: Bytes | null;
-  /** Found by its name: accepted sockets have their listener's name, but are not. */
+  /**
+   * AF_UNIX: found by its name: accepted sockets have their listener's name, but are not. AF_INET,
+   * AF_INET6: bind(2) gave the port, so that it stays when a connection ends.
+   */
   isBound: boolean;
+  /** AF_INET, AF_INET6: the endpoint it is connected with, or connects to. */
+  remote: Bytes | null;
+  /** Linux: SS_CONNECTING, connect(2) has not told how it went. */
+  isConnecting: boolean;
+  /** It is in Sandbox.namedSockets: it has a port, or is bound to an abstract name. */
+  isListed: boolean;
+  nextListed: Socket | null;
+  previousListed: Socket | null;
+  /** Options of levels below SOL_SOCKET that were set, see inet/options.ts; or null. */
+  protocolOptions: Bytes | null;
   /** What a bound path leads to; null for abstract names. */
   inode: Inode | null;
   /** SO_* switches, see ipc/socket-options.ts. */
@@ -180,6 +196,12 @@ export const Socket: Kind<Socket> = kind<Socket>(KIND.socket, 'Socket', {
   serial: fU32,
   name: fRef(() => Bytes),
   isBound: fBool,
+  remote: fRef(() => Bytes),
+  isConnecting: fBool,
+  isListed: fBool,
+  nextListed: next(fRef(() => Socket), 'listed', { back: 'previousListed', flag: 'isListed' }),
+  previousListed: previous(fRef(() => Socket), 'nextListed'),
+  protocolOptions: fRef(() => Bytes),
   inode: held(fRef(() => Inode)),
   options: fU32,
   receiveTimeoutNs: fNum,
@@ -199,7 +221,7 @@ export interface SocketMessage extends Rec {
   consumed: number;
   /** Passed descriptors (SCM_RIGHTS), a table of Files that it holds; or null. */
   files: Rec | null;
-  /** The sender's name (datagrams), or null. */
+  /** The sender's name, as Socket.name (datagrams), or null. */
   name: Bytes | null;
 }
 

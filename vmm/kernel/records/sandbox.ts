@@ -7,7 +7,7 @@ import { head, tail } from '../state/rules.ts';
 import { Dentry } from './vfs.ts';
 import { FutexWaiter, Process, Task, WaitQueue } from './task.ts';
 import { Timer } from './time.ts';
-import { Console } from './ipc.ts';
+import { Console, Socket } from './ipc.ts';
 
 export interface Sandbox extends Rec {
   /** The first process: the sandbox ends with it, and orphans are its children. */
@@ -49,6 +49,8 @@ export interface Sandbox extends Rec {
   /** Threads waiting in futex(2), oldest first. */
   futexes: FutexWaiter | null;
   futexesTail: FutexWaiter | null;
+  /** Sockets that are found by an address that is no path, latest first. */
+  namedSockets: Socket | null;
   /** uname(2), NUL-terminated. */
   hostname: Uint8Array;
   domainname: Uint8Array;
@@ -90,6 +92,7 @@ export const Sandbox: Kind<Sandbox> = kind<Sandbox>(KIND.sandbox, 'Sandbox', {
   hostHandles: nosave(fU32),
   futexes: head(fRef(() => FutexWaiter), 'futexes'),
   futexesTail: tail(fRef(() => FutexWaiter), 'next'),
+  namedSockets: head(fRef(() => Socket), 'listed'),
   hostname: fBlob(72),
   domainname: fBlob(72),
   randomBlocks: within(fNum, 0, 2 ** 53),

@@ -22,6 +22,7 @@ import { killCalls } from './kill.ts';
 import { limitsCalls } from './limits.ts';
 import { lockCalls } from './lock.ts';
 import { memoryCalls } from './memory.ts';
+import { messageCalls } from './message.ts';
 import { openCalls } from './open.ts';
 import { pidfdCalls } from './pidfd.ts';
 import { pipeCalls } from './pipe.ts';
@@ -99,6 +100,7 @@ const FAMILIES: Families = {
   signalfd: signalfdCalls,
   socket: socketCalls,
   splice: spliceCalls,
+  message: messageCalls,
   stat: statCalls,
   system: systemCalls,
   thread: omit(threadCalls, 'membarrier'),

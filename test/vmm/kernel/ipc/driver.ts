@@ -13,6 +13,7 @@ import { pipeCalls } from '../../../../vmm/kernel/syscalls/pipe.ts';
 import { pollCalls } from '../../../../vmm/kernel/syscalls/poll.ts';
 import { readWriteCalls } from '../../../../vmm/kernel/syscalls/read-write.ts';
 import { signalfdCalls } from '../../../../vmm/kernel/syscalls/signalfd.ts';
+import { messageCalls } from '../../../../vmm/kernel/syscalls/message.ts';
 import { socketCalls } from '../../../../vmm/kernel/syscalls/socket.ts';
 import { timerfdCalls } from '../../../../vmm/kernel/syscalls/timerfd.ts';
 import { restoreMask } from '../../../../vmm/kernel/signal/mask.ts';
@@ -23,8 +24,8 @@ import {
 } from '../../../helpers/kernel.ts';
 
 const calls: Family = {
-  ...pipeCalls, ...eventfdCalls, ...socketCalls, ...epollCalls, ...pollCalls, ...timerfdCalls,
-  ...signalfdCalls, ...readWriteCalls,
+  ...pipeCalls, ...eventfdCalls, ...socketCalls, ...messageCalls, ...epollCalls, ...pollCalls,
+  ...timerfdCalls, ...signalfdCalls, ...readWriteCalls,
 };
 const REGISTERS = [REG.rdi, REG.rsi, REG.rdx, REG.r10, REG.r8, REG.r9] as const;
 

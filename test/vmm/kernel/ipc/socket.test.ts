@@ -7,7 +7,8 @@ import { O_NONBLOCK } from '../../../../vmm/abi/fcntl.ts';
 import { FIONREAD, TCGETS, TIOCOUTQ } from '../../../../vmm/abi/ioctl.ts';
 import { SI_USER, SIGPIPE, SIGUSR1 } from '../../../../vmm/abi/signal.ts';
 import {
-  AF_INET, AF_INET6, AF_UNIX, MSG_DONTWAIT, MSG_NOSIGNAL, MSG_OOB, MSG_PEEK, MSG_TRUNC, MSG_WAITALL,
+  AF_INET, AF_INET6, AF_UNIX, IPPROTO_TCP, IPPROTO_UDP, MSG_DONTWAIT, MSG_NOSIGNAL, MSG_OOB,
+  MSG_PEEK, MSG_TRUNC, MSG_WAITALL,
   SHUT_RD, SHUT_RDWR, SHUT_WR, SO_ERROR, SO_RCVTIMEO, SO_SNDBUF, SO_SNDTIMEO, SOCK_CLOEXEC,
   SOCK_DGRAM, SOCK_NONBLOCK, SOCK_RAW, SOCK_SEQPACKET, SOCK_STREAM, SOL_SOCKET,
 } from '../../../../vmm/abi/socket.ts';
@@ -60,8 +61,10 @@ class SocketDriver extends Driver {
 test('socket() and socketpair() accept and refuse what Linux does', () => {
   const d = new SocketDriver();
   const rows: [domain: number, type: number, protocol: number, expected: number][] = [
-    [-1, 1, 0, -EAFNOSUPPORT], [99, 1, 0, -EAFNOSUPPORT], [AF_INET, SOCK_STREAM, 0, -EAFNOSUPPORT],
-    [AF_INET6, SOCK_DGRAM, 0, -EAFNOSUPPORT], [AF_UNIX, 99, 0, -EINVAL], [AF_UNIX, 11, 0, -EINVAL],
+    [-1, 1, 0, -EAFNOSUPPORT], [99, 1, 0, -EAFNOSUPPORT],
+    [AF_INET, SOCK_STREAM, IPPROTO_UDP, -EPROTONOSUPPORT],
+    [AF_INET6, SOCK_DGRAM, IPPROTO_TCP, -EPROTONOSUPPORT],
+    [AF_UNIX, 99, 0, -EINVAL], [AF_UNIX, 11, 0, -EINVAL],
     [AF_UNIX, 9, 0, -ESOCKTNOSUPPORT], [AF_UNIX, 0, 0, -ESOCKTNOSUPPORT],
     [AF_UNIX, SOCK_STREAM, 5, -EPROTONOSUPPORT], [AF_UNIX, SOCK_STREAM | 0x100, 0, -EINVAL],
     [AF_UNIX, SOCK_STREAM, 1, 0], [AF_UNIX, SOCK_RAW, 0, 1],

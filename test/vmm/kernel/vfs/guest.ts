@@ -21,6 +21,7 @@ import { lockCalls } from '../../../../vmm/kernel/syscalls/lock.ts';
 import { openCalls } from '../../../../vmm/kernel/syscalls/open.ts';
 import { pipeCalls } from '../../../../vmm/kernel/syscalls/pipe.ts';
 import { readWriteCalls } from '../../../../vmm/kernel/syscalls/read-write.ts';
+import { messageCalls } from '../../../../vmm/kernel/syscalls/message.ts';
 import { socketCalls } from '../../../../vmm/kernel/syscalls/socket.ts';
 import { spliceCalls } from '../../../../vmm/kernel/syscalls/splice.ts';
 import { statCalls } from '../../../../vmm/kernel/syscalls/stat.ts';
@@ -34,7 +35,7 @@ import type { LowerTree } from '../../../helpers/lower-tree.ts';
 const calls: Family = {
   ...openCalls, ...readWriteCalls, ...statCalls, ...directoryCalls, ...descriptorCalls,
   ...filesystemCalls, ...inotifyCalls, ...lockCalls, ...pipeCalls, ...socketCalls,
-  ...spliceCalls,
+  ...messageCalls, ...spliceCalls,
 };
 const REGISTERS = [REG.rdi, REG.rsi, REG.rdx, REG.r10, REG.r8, REG.r9] as const;
 const MEMORY_BYTES = 4 * 1024 * 1024;
