@@ -26,6 +26,8 @@ import { profileImage } from './profile.ts';
 import { parseMemory } from '../../memory-size.ts';
 import { hasDeniedCall, requireNoSecrets, requireTemplatable } from './template-rules.ts';
 import { processOf } from '../../kernel/kernel.ts';
+import type { Mm } from '../../kernel/records/mm.ts';
+import { listSpaces } from '../../kernel/task/family.ts';
 import { writeFd } from '../../host/stdio.ts';
 
 const DEFAULT_TIMEOUT_MS = 120_000;
@@ -179,11 +181,15 @@ async function reorder(
       if (frame >= baseFrames) return frameOrder[frame - baseFrames] as number;
       return copies-- >= 1 ? bankFrames + frame : [];
     });
-    const fresh = profile.fresh.flatMap((gva) => makePresent(instance.k, gva));
-    checkpoint = takeCheckpoint(instance.k, {
-      written: [...combined(profile.written), ...fresh],
-      read: combined(profile.read.filter((frame) => frame >= baseFrames)),
-    }, belowOf(options));
+    const spaces = listSpaces(instance.k);
+    const hot = profile.map(({ written, read, fresh }, i) => {
+      const made = fresh.flatMap((gva) => makePresent(instance.k, spaces[i] as Mm, gva));
+      return {
+        written: [...combined(written), ...made],
+        read: combined(read.filter((frame) => frame >= baseFrames)),
+      };
+    });
+    checkpoint = takeCheckpoint(instance.k, hot, belowOf(options));
   } finally {
     fs.closeSync(trial);
   }

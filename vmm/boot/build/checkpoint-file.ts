@@ -7,7 +7,7 @@ import { takeCheckpoint } from './checkpoint.ts';
 import { describeCpu, describeState } from './describe-state.ts';
 import { writeImage } from '../image/image-write.ts';
 import type { Instance } from '../run/instance.ts';
-import { NOTHING_BELOW } from './same-frames.ts';
+import { layersOf, NOTHING_BELOW } from './same-frames.ts';
 import type { Snapshot } from '../restore/snapshot.ts';
 import { requireTemplatable } from './template-rules.ts';
 
@@ -25,7 +25,7 @@ export function writeCheckpoint(
   requireTemplatable(k);
   runner.parkThread();
   const below = base === null
-    ? NOTHING_BELOW : { frames: base.frames, tables: origin.tables.address };
+    ? NOTHING_BELOW : { ...layersOf(origin), frames: base.frames };
   const checkpoint = takeCheckpoint(k, undefined, below);
   const written = writeImage(file, checkpoint, {
     ...describeState(k),

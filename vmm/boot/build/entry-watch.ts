@@ -4,11 +4,11 @@ import {
   ENTRY_DEFAULT, ENTRY_EXPLICIT, ENTRY_LINE, ENTRY_LISTEN, ENTRY_NONE, ENTRY_STDIN,
 } from '../../kernel/entry.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
-import { processOf } from '../../kernel/kernel.ts';
 import type { WaitQueue } from '../../kernel/records/task.ts';
-import { FILE_SOCKET } from '../../kernel/records/vfs.ts';
+import { FILE_SOCKET, type FdTable } from '../../kernel/records/vfs.ts';
 import { Socket } from '../../kernel/records/ipc.ts';
 import { isListening } from '../../kernel/ipc/socket.ts';
+import { forEachProcess } from '../../kernel/task/family.ts';
 import type { EntryChoice } from '../../options.ts';
 import type { QueueConsole } from '../stdio/console.ts';
 
@@ -111,8 +111,14 @@ function hasWaitingTask(queue: WaitQueue): boolean {
   return false;
 }
 
+/** Of any process: a server may leave it to its workers to accept connections. */
 function waitsForConnection(k: Kernel): boolean {
-  const { slots } = processOf(k).fds;
+  let isWaiting = false;
+  forEachProcess(k, ({ fds }) => { isWaiting ||= hasWaitingListener(k, fds); });
+  return isWaiting;
+}
+
+function hasWaitingListener(k: Kernel, { slots }: FdTable): boolean {
   for (let fd = 0; fd < slots.length; fd++) {
     const file = slots.get(fd);
     if (file === null || file.kind !== FILE_SOCKET || file.object === null) continue;

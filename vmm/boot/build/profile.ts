@@ -7,10 +7,11 @@
 //
 // The trial is an ordinary boot: nothing it does leaves its sandbox, and what it prints or logs is
 // dropped.
-import { processOf } from '../../kernel/kernel.ts';
+import type { Kernel } from '../../kernel/kernel.ts';
 import { visitPresent } from '../../kernel/mm/tables.ts';
 import { PTE_A, PTE_D, PTE_SHARED, pfnAt } from '../../kernel/mm/pte.ts';
 import { u32 } from '../../kernel/state/memory.ts';
+import { listSpaces } from '../../kernel/task/family.ts';
 import { BASE_GPA } from '../../machine/layout.ts';
 import { monotonicNs } from '../../host/clock.ts';
 import { PAGE_BYTES } from '../../kernel/ports.ts';
@@ -21,19 +22,21 @@ import type { OpenImage } from '../image/image-open.ts';
 import { closeInstance, type Instance } from '../run/instance.ts';
 import { launchSnapshot } from '../run/launch.ts';
 import { beginPhases } from '../run/phases.ts';
-import { isFreshPage } from '../restore/write-set.ts';
+import { isFreshPage, listStartSpaces, type StartSpace } from '../restore/write-set.ts';
 import { findImageLeaf } from '../image/image-tables.ts';
 import { pagesToFill } from './fill-groups.ts';
 
-/** Image frames in the order in which the image shall have them. */
-export interface Profile {
+/** Image frames of an address space in the order in which the image shall have them. */
+export interface SpaceProfile {
   written: number[];
   read: number[];
   /** Private anonymous pages that the image does not have and the boot wrote: guest addresses. */
   fresh: number[];
 }
 
-const NOTHING: Profile = { written: [], read: [], fresh: [] };
+/** Of each address space of the image (listSpaces). */
+export type Profile = SpaceProfile[];
+
 /** Longest trial: what a request touches first shows early. */
 const TRIAL_MS = 1500;
 /** The same for a deterministic trial, which no clock may end. */
@@ -67,6 +70,7 @@ async function runTrial(
   console: QueueConsole,
 ): Promise<Profile> {
   instance.k.isTrial = true;
+  const spaces = listStartSpaces(instance.k);
   // What matters is what stands between the boot and its first output.
   const { root } = instance.k;
   const lastCall = root.deterministic ? root.syscallCount + TRIAL_CALLS : Infinity;
@@ -76,13 +80,18 @@ async function runTrial(
     const deadlineNs = monotonicNs() + TRIAL_MS * 1e6;
     const end = await drive(instance, { deadlineNs, isAborted: () => false });
     const { deterministic, runHead } = instance.k.root;
-    if (!deterministic) return touchedFrames(instance, image);
     // How far a thread comes until the deadline is chance.
-    if (end === 'timeout' && runHead !== null) return NOTHING;
-    return { ...touchedFrames(instance, image), read: [] };
+    if (deterministic && end === 'timeout' && runHead !== null) return [];
+    const alive = new Set(listSpaces(instance.k));
+    return spaces.map((space): SpaceProfile => {
+      // Who ended or called execve(2) meanwhile gave its memory back.
+      if (!alive.has(space.mm)) return { written: [], read: [], fresh: [] };
+      const touched = touchedFrames(instance.k, image, space);
+      return deterministic ? { ...touched, read: [] } : touched;
+    });
   } catch {
     // A trial that fails costs speed, not correctness: the image keeps its plain order.
-    return NOTHING;
+    return [];
   } finally {
     closeInstance(instance);
   }
@@ -92,10 +101,7 @@ async function runTrial(
  * What the A and D bits say. A private page that was copied because a neighbour was written counts
  * only if it was touched itself. Pages between touched ones may be worth copying, too.
  */
-function touchedFrames(instance: Instance, image: OpenImage): Profile {
-  const { k } = instance;
-  const mm = processOf(k).mm;
-  if (mm === null) return NOTHING;
+function touchedFrames(k: Kernel, image: OpenImage, { mm, root }: StartSpace): SpaceProfile {
   const written = new Set<number>();
   const read = new Set<number>();
   const fresh: number[] = [];
@@ -104,7 +110,7 @@ function touchedFrames(instance: Instance, image: OpenImage): Profile {
   const basePfn = BASE_GPA / PAGE_BYTES;
   visitPresent(k.tables, mm.rootTable, 0, USER_END, (at, gva) => {
     const pfn = pfnAt(at);
-    const frame = pfn >= basePfn ? pfn - basePfn : copiedFrame(image, gva);
+    const frame = pfn >= basePfn ? pfn - basePfn : copiedFrame(image, root, gva);
     const flags = u32[at] as number;
     const vpn = gva / PAGE_BYTES;
     if ((flags & PTE_A) === 0) {
@@ -113,7 +119,7 @@ function touchedFrames(instance: Instance, image: OpenImage): Profile {
     }
     touched.add(vpn);
     if (frame === undefined) {
-      if ((flags & PTE_D) !== 0 && isFreshPage(k, gva)) fresh.push(gva);
+      if ((flags & PTE_D) !== 0 && isFreshPage(mm, gva)) fresh.push(gva);
       return;
     }
     if (pfn < basePfn && (flags & PTE_D) !== 0) written.add(frame);
@@ -125,8 +131,8 @@ function touchedFrames(instance: Instance, image: OpenImage): Profile {
 }
 
 /** The image's frame of a private page that was copied; undefined when it has none there. */
-function copiedFrame(image: OpenImage, gva: number): number | undefined {
-  const leaf = findImageLeaf(image.tables.address, gva / PAGE_BYTES);
+function copiedFrame(image: OpenImage, root: number, gva: number): number | undefined {
+  const leaf = findImageLeaf(image.tables.address, gva / PAGE_BYTES, root);
   if (leaf === 0 || ((u32[leaf] as number) & PTE_SHARED) !== 0) return undefined;
   return pfnAt(leaf) - BASE_GPA / PAGE_BYTES;
 }

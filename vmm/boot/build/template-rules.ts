@@ -1,11 +1,9 @@
 // Whether an image or a template may be made of a sandbox: not of one that made a call which the
 // table denies in templates (kernel/syscalls/template-classes.ts), nor, unless that is wanted, of
-// one that was given secrets, which every boot and fork would have too; nor of one with children.
+// one that was given secrets, which every boot and fork would have too.
 import { CatavmmError } from '../../errors.ts';
-import { type Kernel, processOf } from '../../kernel/kernel.ts';
-import type { Process } from '../../kernel/records/task.ts';
+import type { Kernel } from '../../kernel/kernel.ts';
 import { syscallTable } from '../../kernel/syscalls/table.ts';
-import { forEachChild } from '../../kernel/task/family.ts';
 import { templateRuleOf } from '../../kernel/syscalls/template-classes.ts';
 
 /** Whether it made a denied call; cheap enough for each exit of a build. */
@@ -23,24 +21,6 @@ export function requireTemplatable(k: Kernel): void {
     'CATAVMM_TEMPLATE_DENIED',
     `The program called ${name}(), after which it cannot be saved or forked. ${templateNote}`,
     'Let it make that call after its func-entry point, for example after catavmm_entry().',
-  );
-}
-
-/**
- * The only process of the sandbox.
- * @throws CatavmmError CATAVMM_PROCESSES when there are others, zombies included
- */
-export function requireAlone(k: Kernel): Process {
-  const process = processOf(k);
-  let others = 0;
-  forEachChild(process, (child) => { if (!child.isGone) others++; });
-  if (others === 0) return process;
-  throw new CatavmmError(
-    'CATAVMM_PROCESSES',
-    `The program has ${others === 1 ? 'a child process' : `${others} child processes`}; ` +
-      'only a program of one process can be saved or forked.',
-    'Start it without a shell (exec "$@"), or let it start and wait for children after its ' +
-      'func-entry point.',
   );
 }
 

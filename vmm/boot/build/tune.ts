@@ -15,7 +15,10 @@ import { type WrittenImage, writeImage } from '../image/image-write.ts';
 import { closeInstance } from '../run/instance.ts';
 import { launchSnapshot, toBytes } from '../run/launch.ts';
 import { beginPhases } from '../run/phases.ts';
-import { profileImage, type Profile } from './profile.ts';
+import { profileImage, type Profile, type SpaceProfile } from './profile.ts';
+import { NOTHING_BELOW } from './same-frames.ts';
+import type { Mm } from '../../kernel/records/mm.ts';
+import { listSpaces } from '../../kernel/task/family.ts';
 import { firstOwnFrame } from '../restore/snapshot.ts';
 
 const BOOTS_DEFAULT = 3;
@@ -41,7 +44,7 @@ export async function tuneImage(file: string, options: TuneOptions = {}): Promis
     profiles.push(await profileFile(file, requests[boot % requests.length]));
   }
   const hot = usualOf(profiles);
-  if (hot.written.length + hot.read.length === 0) {
+  if (hot.every(({ written, read }) => written.length + read.length === 0)) {
     const sentence = `The boots of ${file} touched nothing: it stays as it is.`;
     throw new CatavmmError('CATAVMM_OPTION', sentence);
   }
@@ -85,8 +88,14 @@ function isChild(file: string, digest: Uint8Array): boolean {
   return image.header.parent?.every((byte, index) => byte === digest[index]) === true;
 }
 
-/** What at least half of the boots touched. */
+/** What at least half of the boots touched of each address space. */
 function usualOf(profiles: readonly Profile[]): Profile {
+  const spaces = Math.max(...profiles.map((profile) => profile.length));
+  return Array.from({ length: spaces }, (_unused, i) =>
+    usualOfSpace(profiles.map((profile) => profile[i] ?? { written: [], read: [], fresh: [] })));
+}
+
+function usualOfSpace(profiles: readonly SpaceProfile[]): SpaceProfile {
   const usual = (lists: number[][]): number[] => {
     const counts = new Map<number, number>();
     for (const item of lists.flat()) counts.set(item, (counts.get(item) ?? 0) + 1);
@@ -104,7 +113,7 @@ function usualOf(profiles: readonly Profile[]): Profile {
 }
 
 /** Restores the image, lets nothing run, and saves it in the new order. */
-function rewrite(image: OpenImage, { written, read, fresh }: Profile): WrittenImage {
+function rewrite(image: OpenImage, profile: Profile): WrittenImage {
   const console = new QueueConsole(() => true);
   const instance = launchSnapshot(image, { isCaptured: true }, console, beginPhases());
   try {
@@ -113,10 +122,12 @@ function rewrite(image: OpenImage, { written, read, fresh }: Profile): WrittenIm
     const { bankFrames } = k.ports.frames;
     const combined = (frames: number[]): number[] =>
       frames.flatMap((frame) => frame < below ? [] : bankFrames + frame);
-    const made = fresh.flatMap((gva) => makePresent(k, gva));
-    const checkpoint = takeCheckpoint(k, {
-      written: [...combined(written), ...made], read: combined(read),
-    }, { frames: below, tables: 0 });
+    const spaces = listSpaces(k);
+    const hot = profile.map(({ written, read, fresh }, i) => {
+      const made = fresh.flatMap((gva) => makePresent(k, spaces[i] as Mm, gva));
+      return { written: [...combined(written), ...made], read: combined(read) };
+    });
+    const checkpoint = takeCheckpoint(k, hot, { ...NOTHING_BELOW, frames: below });
     const { memory, objects: _objects, sections: _sections, ...description } = image.header;
     return writeImage(image.path, checkpoint, {
       ...description, memoryLimitBytes: memory.limitBytes,

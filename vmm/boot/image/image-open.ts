@@ -21,7 +21,9 @@ import { PAGE_BYTES } from '../../kernel/ports.ts';
 import { fileIdentity, isCheckedImage, rememberImage } from './checked-images.ts';
 import { ImageError } from './image-error.ts';
 import { findParent, PARENTS_MAX, tooManyParents } from './image-parent.ts';
+import { firstRoot } from './image-processes.ts';
 import { checkRecords, type Piece } from './image-records.ts';
+import { listRoots } from './image-tables.ts';
 import { dropIoCaches } from '../restore/io-cache.ts';
 import { dropWriteSet } from '../restore/write-sets.ts';
 import { sha256 } from './sha256.ts';
@@ -321,19 +323,31 @@ function checkContent(image: OpenImage): void {
 function checkStructure(image: OpenImage): void {
   const { objects, relations, tables, header } = image;
   checkRecords(objects, relations, header.objects);
-  const tree = {
-    tables: tables.address,
-    count: tables.bytes / PAGE_BYTES,
-    firstIndex: FIRST_GUEST_TABLE,
-  };
-  const fault = createMerge(memory).check(tree, TABLES_GPA / PAGE_BYTES, {
-    bankPfn: BANK_GPA / PAGE_BYTES,
-    bankFrames: 0,
-    basePfn: BASE_GPA / PAGE_BYTES,
-    baseFrames: image.baseFrames,
-  });
-  if (fault !== null) {
-    const { sentence } = fault;
-    throw new ImageError('tables', `The func-image's page tables are malformed: ${sentence}.`);
+  const count = tables.bytes / PAGE_BYTES;
+  const roots = listRoots(objects);
+  // The first process's are the first: restore.ts brings the others in behind them.
+  if (roots[0] !== 0 || firstRoot(objects, relations) !== 0) {
+    throw malformedTables('they do not begin with those of the first process');
   }
+  const merge = createMerge(memory);
+  roots.forEach((root, i) => {
+    const end = roots[i + 1] ?? count;
+    if (root >= end || end > count) throw malformedTables('two processes have the same');
+    const tree = {
+      tables: tables.address + root * PAGE_BYTES,
+      count: end - root,
+      firstIndex: FIRST_GUEST_TABLE + root,
+    };
+    const fault = merge.check(tree, TABLES_GPA / PAGE_BYTES, {
+      bankPfn: BANK_GPA / PAGE_BYTES,
+      bankFrames: 0,
+      basePfn: BASE_GPA / PAGE_BYTES,
+      baseFrames: image.baseFrames,
+    });
+    if (fault !== null) throw malformedTables(fault.sentence);
+  });
+}
+
+function malformedTables(sentence: string): ImageError {
+  return new ImageError('tables', `The func-image's page tables are malformed: ${sentence}.`);
 }

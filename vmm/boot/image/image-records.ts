@@ -1,6 +1,7 @@
 // The linear check of an image's records, once an image and process: they have the shapes of this
 // kernel's kinds (schemaWords), what stands in them is possible (ruleWords), they are those that
-// the header speaks of, and count their users right (image-counts.ts).
+// the header speaks of, count their users right (image-counts.ts), and their processes belong
+// together (image-processes.ts).
 import { createRelocate } from '../../../wasm/relocate.ts';
 // The check needs every record kind to be declared.
 import '../../kernel/records/index.ts';
@@ -9,6 +10,7 @@ import { giveRegion, memory, takeRegion, u16, u32 } from '../../kernel/state/mem
 import { ruleWords } from '../../kernel/state/rules.ts';
 import { schemaWords } from '../../kernel/state/save.ts';
 import { findLowCount } from './image-counts.ts';
+import { findProcessFault } from './image-processes.ts';
 import { kinds } from '../../kernel/state/record.ts';
 import { ImageError } from './image-error.ts';
 
@@ -58,6 +60,8 @@ export function checkRecords(objects: Piece, relations: Piece, header: RecordsHe
     const name = kinds[u16[(objects.address + at) >> 1] as number]?.name ?? '';
     throw malformed(`the ${name} at ${at} has more users than it counts`);
   }
+  const fault = findProcessFault(objects, relations);
+  if (fault !== null) throw malformed(fault);
 }
 
 function malformed(sentence: string): ImageError {

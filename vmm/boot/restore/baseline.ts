@@ -4,13 +4,16 @@
 import { decodeSequence, encodeSequence } from '../../../formats/cbor-sequence.ts';
 import { wantedTechniques, type BaselineOptions, type Technique } from '../../options.ts';
 import { arenaBytesFor } from '../../kernel/make-kernel.ts';
-import { type Kernel, processOf } from '../../kernel/kernel.ts';
+import type { Kernel } from '../../kernel/kernel.ts';
 import { pfnAt, PTE_RW, PTE_SHARED } from '../../kernel/mm/pte.ts';
 import { visitPresent } from '../../kernel/mm/tables.ts';
+import { USER_END } from '../../kernel/mm/user-memory.ts';
 import { PAGE_BYTES } from '../../kernel/ports.ts';
+import type { Mm } from '../../kernel/records/mm.ts';
 import { Arena } from '../../kernel/state/arena.ts';
 import { u16, u32, u8 } from '../../kernel/state/memory.ts';
 import { type Kind, kinds, type PlacedField, type Rec } from '../../kernel/state/record.ts';
+import { listSpaces } from '../../kernel/task/family.ts';
 import { connectLowerFiles } from '../../kernel/vfs/connect.ts';
 import { MAP_SHARED, PROT_WRITE } from '../../abi/mman.ts';
 import type { HotRun } from '../../../wasm/merge.ts';
@@ -159,17 +162,42 @@ function copyAllFrames(k: Kernel, snapshot: Snapshot): HotRun {
   return { fromPfn: frames.basePfn, toPfn: frames.bankPfn + 1, count, written: 0 };
 }
 
-/** Copied pages of writable private mappings may be written at once: nobody shares them. */
+/**
+ * Copied pages of writable private mappings may be written at once, unless several processes have
+ * them.
+ */
 function allowWrites(k: Kernel): void {
-  const { mm } = processOf(k);
-  const { bankPfn, bankFrames } = k.ports.frames;
-  for (let index = 0; mm !== null && index < mm.vmas.length; index++) {
-    const vma = mm.vmas.get(index);
-    if (vma === null || (vma.flags & MAP_SHARED) !== 0 || (vma.prot & PROT_WRITE) === 0) continue;
-    visitPresent(k.tables, mm.rootTable, vma.start, vma.end, (at) => {
-      const frame = pfnAt(at) - bankPfn;
-      if (frame < 0 || frame >= bankFrames || ((u32[at] as number) & PTE_SHARED) !== 0) return;
-      u32[at] = (u32[at] as number) | PTE_RW;
+  const spaces = listSpaces(k);
+  if (spaces.length > 1) countNames(k, spaces);
+  for (const mm of spaces) {
+    for (let index = 0; index < mm.vmas.length; index++) {
+      const vma = mm.vmas.get(index);
+      if (vma === null || (vma.flags & MAP_SHARED) !== 0) continue;
+      if ((vma.prot & PROT_WRITE) === 0) continue;
+      visitPresent(k.tables, mm.rootTable, vma.start, vma.end, (at) => {
+        const frame = privateFrame(k, at);
+        if (frame !== 0 && !k.frames.isShared(frame)) u32[at] = (u32[at] as number) | PTE_RW;
+      });
+    }
+  }
+}
+
+/** The bank's frame of a private entry, or 0. */
+function privateFrame(k: Kernel, at: number): number {
+  const frame = pfnAt(at) - k.ports.frames.bankPfn;
+  const isOurs = frame >= 0 && frame < k.ports.frames.bankFrames;
+  return isOurs && ((u32[at] as number) & PTE_SHARED) === 0 ? frame : 0;
+}
+
+/** A copy has as many names as entries of several address spaces name it. */
+function countNames(k: Kernel, spaces: readonly Mm[]): void {
+  const named: Set<number> = new Set();
+  for (const { rootTable } of spaces) {
+    visitPresent(k.tables, rootTable, 0, USER_END, (at) => {
+      const frame = privateFrame(k, at);
+      if (frame === 0) return;
+      if (named.has(frame)) k.frames.share(frame);
+      named.add(frame);
     });
   }
 }

@@ -1,14 +1,14 @@
 // A sandbox out of a snapshot (paper, 3.5): map the frames, bring the records in with one copy,
 // relocate them, merge page tables with the pre-copied write set, redraw what must be unique, go.
-import { createMerge, type HotRun, type Merge, type TableTree } from '../../../wasm/merge.ts';
+import { createMerge, type HotRun, type Merge } from '../../../wasm/merge.ts';
 import { createRelocate, type Relocate } from '../../../wasm/relocate.ts';
 import { Arena } from '../../kernel/state/arena.ts';
 import { memory, u8 } from '../../kernel/state/memory.ts';
 import { Sandbox } from '../../kernel/records/index.ts';
 import { arenaBytesFor, assembleKernel } from '../../kernel/make-kernel.ts';
-import { type Kernel, processOf } from '../../kernel/kernel.ts';
-import type { Mm } from '../../kernel/records/mm.ts';
+import type { Kernel } from '../../kernel/kernel.ts';
 import { wipeOnFork } from '../../kernel/mm/address-space.ts';
+import { listSpaces } from '../../kernel/task/family.ts';
 import { clockWasSet } from '../../kernel/time/wall-timers.ts';
 import { resumeEntry } from '../../kernel/entry.ts';
 import { reconnectConsole } from '../../kernel/ipc/console.ts';
@@ -23,7 +23,7 @@ import type { IoCache } from './io-cache.ts';
 import { type Instance, limitsFor, makeInstance, makePorts } from '../run/instance.ts';
 import type { Phases } from '../run/phases.ts';
 import { firstOwnFrame, readSnapshotFrames, type Snapshot } from './snapshot.ts';
-import { frameRuns, type WriteSet } from './write-set.ts';
+import { frameRuns, type PrivateTree, type WriteSet } from './write-set.ts';
 import type { Zygote } from '../pool/zygote.ts';
 
 export interface RestoreOptions {
@@ -135,35 +135,56 @@ function restoreObjects(snapshot: Snapshot): { arena: Arena; root: number } {
 
 function restoreTables(k: Kernel, options: RestoreOptions): void {
   const { snapshot, zygote, preCopies, baseline } = options;
-  merge ??= createMerge(memory);
   const hot = baseline?.copyFrames?.(k, snapshot) ?? (preCopies ? copyHot(k, snapshot) : null);
-  const writeSet = preCopies ? options.writeSet : null;
-  const usable = hot === null && writeSet !== null && copyWriteSet(k, snapshot, writeSet);
+  const writeSet = preCopies && hot === null ? options.writeSet : null;
+  const trees = writeSet !== null && copyWriteSet(k, snapshot, writeSet) ? writeSet.trees : [];
+  let end = snapshot.tables.bytes / PAGE_BYTES;
+  for (const mm of listSpaces(k)) {
+    const root = mm.rootTable;
+    const tree = trees.find((candidate) => candidate.root === root) ?? NO_TREE;
+    end = mergeSpace(options, root, tree, end);
+    mm.rootTable = zygote.firstTable + root;
+    mm.residentPages += tree.fresh;
+  }
+  if (hot !== null) moveHot(k, zygote, end, hot);
+  k.tables.adopt(zygote.firstTable + end);
+}
+
+const NO_TREE: PrivateTree = { root: 0, address: 0, tableCount: 0, fresh: 0 };
+
+/**
+ * Brings the tables of an address space in. Order: with the first one's, whose root is the first
+ * table, come those of the others, and what each has of its own follows behind all of them.
+ * @param root place of its root among the snapshot's tables
+ * @param end how many tables there are up to now
+ * @returns how many there are then
+ */
+function mergeSpace(
+  { snapshot, zygote }: RestoreOptions, root: number, tree: PrivateTree, end: number,
+): number {
+  merge ??= createMerge(memory);
   const target = {
-    tables: zygote.tables.address + zygote.firstTable * PAGE_BYTES,
-    firstIndex: zygote.firstTable,
-    capacity: zygote.tables.bytes / PAGE_BYTES - zygote.firstTable,
+    tables: zygote.tables.address + (zygote.firstTable + root) * PAGE_BYTES,
+    firstIndex: zygote.firstTable + root,
+    capacity: zygote.tables.bytes / PAGE_BYTES - zygote.firstTable - root,
   };
   const priv = {
-    tables: usable ? (writeSet as WriteSet).tree.address : 0,
-    count: usable ? (writeSet as WriteSet).tableCount : 0,
+    tables: tree.address,
+    count: tree.tableCount,
     firstIndex: FIRST_GUEST_TABLE,
   };
   const base = {
-    tables: snapshot.tables.address,
-    count: snapshot.tables.bytes / PAGE_BYTES,
-    firstIndex: FIRST_GUEST_TABLE,
+    tables: root === 0 ? snapshot.tables.address : target.tables,
+    count: end - root,
+    firstIndex: FIRST_GUEST_TABLE + root,
   };
   const count = merge.mergeTree(target, priv, base, TABLES_GPA / PAGE_BYTES);
-  if (count < 0) {
-    const { sentence } = merge.fault(count);
-    throw new ImageError('tables', `The func-image's page tables are malformed: ${sentence}.`);
-  }
-  if (hot !== null) moveHot(merge, { ...target, count }, hot);
-  const mm = processOf(k).mm as Mm;
-  mm.rootTable = zygote.firstTable;
-  if (usable) mm.residentPages += (writeSet as WriteSet).fresh;
-  k.tables.adopt(zygote.firstTable + count);
+  if (count >= 0) return root + count;
+  throw malformedTables(merge.fault(count).sentence);
+}
+
+function malformedTables(sentence: string): ImageError {
+  return new ImageError('tables', `The func-image's page tables are malformed: ${sentence}.`);
 }
 
 /** Copies what the image says is touched at once to the bank's first frames; null without that. */
@@ -183,11 +204,17 @@ function copyHot(k: Kernel, snapshot: Snapshot): HotRun | null {
   };
 }
 
-function moveHot(merge: Merge, tree: TableTree, run: HotRun): void {
-  const code = merge.moveHot(tree, TABLES_GPA / PAGE_BYTES, run);
-  if (code >= 0) return;
-  const { sentence } = merge.fault(code);
-  throw new ImageError('tables', `The func-image's page tables are malformed: ${sentence}.`);
+function moveHot(k: Kernel, zygote: Zygote, end: number, run: HotRun): void {
+  merge ??= createMerge(memory);
+  for (const { rootTable } of listSpaces(k)) {
+    const tree = {
+      tables: zygote.tables.address + rootTable * PAGE_BYTES,
+      firstIndex: rootTable,
+      count: zygote.firstTable + end - rootTable,
+    };
+    const code = merge.moveHot(tree, TABLES_GPA / PAGE_BYTES, run);
+    if (code < 0) throw malformedTables(merge.fault(code).sentence);
+  }
 }
 
 /** Copies the write set into the bank's first frames; false when that cannot be. */
@@ -221,7 +248,7 @@ function redraw(k: Kernel): void {
   const { root } = k;
   root.generation++;
   k.ports.entropy.fill(root.bootId);
-  wipeOnFork(k, processOf(k).mm as Mm);
+  for (const mm of listSpaces(k)) wipeOnFork(k, mm);
   reconnectConsole(k);
   resumeEntry(k);
 }

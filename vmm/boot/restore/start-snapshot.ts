@@ -10,6 +10,7 @@ import type { EntropyPort } from '../../kernel/ports.ts';
 import type { Phases } from '../run/phases.ts';
 import { Session } from '../run/session.ts';
 import { requireUnchanged, type Snapshot } from './snapshot.ts';
+import { listStartSpaces, type StartSpace } from './write-set.ts';
 import { recordWriteSet, wantsWriteSet } from './write-sets.ts';
 
 export interface StartOptions extends BootOptions {
@@ -30,7 +31,9 @@ export function startSnapshot(
   const isOff = (name: Technique): boolean => options.baseline?.without.includes(name) === true;
   const sharesIo = options.mode !== 'cold' && !isOff('io-cache');
   const instance = launchSnapshot(snapshot, { ...options, sharesIo }, console, phases);
-  if (wantsWriteSet(snapshot) && options.baseline === undefined) tryOut(snapshot, instance);
+  const isTrial = wantsWriteSet(snapshot) && options.baseline === undefined;
+  const spaces = isTrial ? listStartSpaces(instance.k) : [];
+  if (isTrial) tryOut(snapshot, instance, spaces);
   const start = (): Session => new Session(instance, phases, {
     mode: options.mode,
     image: options.image,
@@ -40,7 +43,7 @@ export function startSnapshot(
     burstMs: options.burstMs,
     checkEnd: () => requireUnchanged(snapshot),
     onEnd: ({ k }) => {
-      if (k.isTrial) recordWriteSet(snapshot, k);
+      if (k.isTrial) recordWriteSet(snapshot, k, spaces);
       if (sharesIo) ioCacheOf(snapshot, options.rootfs ?? snapshot.rootfs.path).learn(k);
     },
   });
@@ -48,11 +51,13 @@ export function startSnapshot(
 }
 
 /** Learns which pages a sandbox of the snapshot touches up to its first output. */
-function tryOut(snapshot: Snapshot, { k, runner, console }: Instance): void {
+function tryOut(
+  snapshot: Snapshot, { k, runner, console }: Instance, spaces: readonly StartSpace[],
+): void {
   k.isTrial = true;
   runner.hooks.shouldStop = () => {
     if (k.isTrial && console.firstOutputMs !== 0) {
-      recordWriteSet(snapshot, k);
+      recordWriteSet(snapshot, k, spaces);
       k.isTrial = false;
     }
     return false;

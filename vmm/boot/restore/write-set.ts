@@ -3,15 +3,18 @@
 // 3.1; REAP, FaaSnap). Pages that are only read are copied too: a bank page is mapped along with
 // its neighbours, a page of a read-only file mapping never is.
 //
-//   private tree   only the tables on the path to these pages; leaf j names bank frame 1 + j
+//   private tree   of an address space: only the tables on the path to these pages; leaf j names
+//                  bank frame 1 + j
 //   merged with the image's tables (base) by the merge module: private entry if present, else base
 import { MAP_SHARED } from '../../abi/mman.ts';
-import { processOf, type Kernel } from '../../kernel/kernel.ts';
+import type { Kernel } from '../../kernel/kernel.ts';
 import {
   pfnAt, PTE_A, PTE_D, PTE_NX_HIGH, PTE_P, PTE_SHARED, setEntry,
 } from '../../kernel/mm/pte.ts';
 import { visitPresent } from '../../kernel/mm/tables.ts';
 import { findVma } from '../../kernel/mm/vma.ts';
+import type { Mm } from '../../kernel/records/mm.ts';
+import { listSpaces } from '../../kernel/task/family.ts';
 import { type Region, takeRegion, u32 } from '../../kernel/state/memory.ts';
 import { BANK_GPA, BASE_GPA } from '../../machine/layout.ts';
 import { PAGE_BYTES } from '../../kernel/ports.ts';
@@ -21,20 +24,35 @@ import { entryWord, findImageLeaf, FIRST_TABLE_PFN } from '../image/image-tables
 /** Of a page that is zero at first. */
 export const NO_FRAME = -1;
 
-/** A touched page: its virtual page number and the image frame it had. */
+/** An address space of a snapshot in a sandbox of it. */
+export interface StartSpace {
+  readonly mm: Mm;
+  /** Place of its root among the snapshot's tables. */
+  readonly root: number;
+}
+
+/** A touched page: its address space, virtual page number, and the image frame it had. */
 export interface TouchedPage {
+  root: number;
   vpn: number;
   frame: number;
   isWritten: boolean;
 }
 
+/** The private tables of an address space. */
+export interface PrivateTree {
+  readonly root: number;
+  readonly address: number;
+  readonly tableCount: number;
+  /** How many of its pages the snapshot does not have. */
+  readonly fresh: number;
+}
+
 export interface WriteSet {
   readonly pages: readonly TouchedPage[];
-  /** Private table tree, its leaves naming bank frames from 1 on. */
-  readonly tree: Region;
-  readonly tableCount: number;
-  /** How many of the pages the snapshot does not have. */
-  readonly fresh: number;
+  /** One for each address space that has such pages. */
+  readonly trees: readonly PrivateTree[];
+  readonly region: Region;
 }
 
 /** More pages than this are not pre-copied: the boot would pay for what it may not need. */
@@ -46,43 +64,74 @@ const LEAF_WRITTEN = 0x67;
 const LEAF_READ = 0x25;
 const USER_END = 0x8000_0000_0000;
 
+/** The address spaces of a sandbox that has not run yet. */
+export function listStartSpaces(k: Kernel): StartSpace[] {
+  const { firstFree } = k.tables.window;
+  return listSpaces(k).map((mm) => ({ mm, root: mm.rootTable - firstFree }));
+}
+
 /**
  * Lists the private pages that a trial (Kernel.isTrial) touched, by what the A and D bits say, in
  * the order of their frames.
+ * @param spaces as they were when it began
  */
-export function collectTouched(k: Kernel, snapshot: Snapshot): TouchedPage[] {
-  const mm = processOf(k).mm;
+export function collectTouched(
+  k: Kernel, snapshot: Snapshot, spaces: readonly StartSpace[],
+): TouchedPage[] {
   const pages: TouchedPage[] = [];
-  if (mm === null) return pages;
+  // Who ended or called execve(2) meanwhile gave its memory back.
+  const alive = listSpaces(k);
+  for (const space of spaces) {
+    if (alive.includes(space.mm)) collectOfSpace(k, snapshot, space, pages);
+  }
+  return pages.sort((a, b) => a.frame - b.frame);
+}
+
+function collectOfSpace(
+  k: Kernel, snapshot: Snapshot, { mm, root }: StartSpace, pages: TouchedPage[],
+): void {
   visitPresent(k.tables, mm.rootTable, 0, USER_END, (at, gva) => {
     const flags = u32[at] as number;
     if ((flags & PTE_A) === 0) return;
     const vpn = gva / PAGE_BYTES;
     const isWritten = pfnAt(at) < BASE_PFN && (flags & PTE_D) !== 0;
-    const leaf = findImageLeaf(snapshot.tables.address, vpn);
+    const leaf = findImageLeaf(snapshot.tables.address, vpn, root);
     if (leaf === 0) {
-      if (isWritten && isFreshPage(k, gva)) pages.push({ vpn, frame: NO_FRAME, isWritten });
+      if (isWritten && isFreshPage(mm, gva)) pages.push({ root, vpn, frame: NO_FRAME, isWritten });
     } else if (((u32[leaf] as number) & PTE_SHARED) === 0) {
-      pages.push({ vpn, frame: pfnAt(leaf) - BASE_PFN, isWritten });
+      pages.push({ root, vpn, frame: pfnAt(leaf) - BASE_PFN, isWritten });
     }
   });
-  return pages.sort((a, b) => a.frame - b.frame);
 }
 
 /** Whether a page that the snapshot lacks is zero in each sandbox when it is first touched. */
-export function isFreshPage(k: Kernel, gva: number): boolean {
-  const mm = processOf(k).mm;
-  const vma = mm === null ? null : findVma(mm, gva);
+export function isFreshPage(mm: Mm, gva: number): boolean {
+  const vma = findVma(mm, gva);
   return vma !== null && vma.inode === null && (vma.flags & MAP_SHARED) === 0;
 }
 
-/** Builds the private tree for `pages`; null when there are none or too many. */
+/** Builds the private trees for `pages`; null when there are none or too many. */
 export function makeWriteSet(image: Snapshot, pages: readonly TouchedPage[]): WriteSet | null {
   if (pages.length === 0 || pages.length > PAGES_MAX) return null;
-  const region = takeRegion((pages.length * 3 + 1) * PAGE_BYTES);
-  const tables = region.address;
+  const roots = [...new Set(pages.map(({ root }) => root))];
+  const region = takeRegion((pages.length * 3 + roots.length) * PAGE_BYTES);
+  let address = region.address;
+  const trees = roots.map((root): PrivateTree => {
+    const tree = makeTree(image, root, pages, address);
+    address += tree.tableCount * PAGE_BYTES;
+    return tree;
+  });
+  return { pages, trees, region };
+}
+
+function makeTree(
+  image: Snapshot, root: number, pages: readonly TouchedPage[], tables: number,
+): PrivateTree {
   let tableCount = 1;
-  pages.forEach(({ vpn, isWritten }, position) => {
+  let fresh = 0;
+  pages.forEach(({ root: own, vpn, frame, isWritten }, position) => {
+    if (own !== root) return;
+    if (frame === NO_FRAME) fresh++;
     let table = 0;
     for (let level = 3; level > 0; level--) {
       const at = entryWord(tables, table, Math.floor(vpn / 512 ** level) % 512);
@@ -91,14 +140,13 @@ export function makeWriteSet(image: Snapshot, pages: readonly TouchedPage[]): Wr
       }
       table = pfnAt(at) - FIRST_TABLE_PFN;
     }
-    const leaf = findImageLeaf(image.tables.address, vpn);
+    const leaf = findImageLeaf(image.tables.address, vpn, root);
     const isExecutable = leaf !== 0 && ((u32[leaf + 1] as number) & PTE_NX_HIGH) === 0;
     const pfn = BANK_GPA / PAGE_BYTES + 1 + position;
     const flags = isWritten ? LEAF_WRITTEN : LEAF_READ;
     setEntry(entryWord(tables, table, vpn % 512), pfn, flags, isExecutable);
   });
-  const fresh = pages.filter(({ frame }) => frame === NO_FRAME).length;
-  return { pages, tree: region, tableCount, fresh };
+  return { root, address: tables, tableCount, fresh };
 }
 
 /** Runs of consecutive image frames: [first frame, first position, count]. */

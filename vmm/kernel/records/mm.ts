@@ -14,7 +14,7 @@ import { Dentry, Inode } from './vfs.ts';
 export interface Mm extends Rec {
   /** Mappings sorted by start, `length` of them, never overlapping. */
   vmas: Table<Vma>;
-  /** Index of the top-level page table in the table window; an image has one tree of tables. */
+  /** Index of the top-level page table in the table window; in an image, in its tables. */
   rootTable: number;
   brkStart: number;
   brk: number;
@@ -55,7 +55,7 @@ const fPage: FieldType<number> = within(fNum, 0, GVA_END, 4096);
 
 export const Mm: Kind<Mm> = kind<Mm>(KIND.mm, 'Mm', {
   vmas: fMust(() => VmaTable),
-  rootTable: nosave(fU32),
+  rootTable: fU32,
   brkStart: fAddress,
   brk: fAddress,
   mmapBase: fAddress,
@@ -74,8 +74,8 @@ export const Mm: Kind<Mm> = kind<Mm>(KIND.mm, 'Mm', {
   mappedBytes: within(fNum, 0, 2 ** 53),
   lockFuture: fU32,
   barriers: fU32,
-  sharers: nosave(fU32),
-}, { isSingle: true });
+  sharers: fU32,
+});
 
 /** Vma.advice: what madvise(2) said that outlives the call. */
 export const ADVICE_DONTFORK = 1;

@@ -11,7 +11,7 @@ import {
   fBig, fBlob, fBool, fI32, fMust, fNum, fNumbers, fRef, fU32, fU8, fWeak, held, kind, type Kind,
   nosave, type Rec, within,
 } from '../state/record.ts';
-import { head, next, previous } from '../state/rules.ts';
+import { chain, head, next, previous } from '../state/rules.ts';
 import { Mm } from './mm.ts';
 import { Dentry, FdTable } from './vfs.ts';
 import { EpollItem } from './ipc.ts';
@@ -95,7 +95,7 @@ export interface Process extends Rec {
   personality: number;
   hugePagesDisabled: boolean;
   isSubreaper: boolean;
-  // The family (task/family.ts). A process that is saved is alone.
+  // The family (task/family.ts).
   /** Null for the sandbox's first process. */
   parent: Process | null;
   /** Newest first, zombies included. */
@@ -175,19 +175,19 @@ export const Process: Kind<Process> = kind<Process>(KIND.process, 'Process', {
   personality: fU32,
   hugePagesDisabled: fBool,
   isSubreaper: fBool,
-  parent: fWeak(() => Process),
-  children: fWeak(() => Process),
-  nextSibling: fWeak(() => Process),
-  childQueue: fWeak(() => WaitQueue),
-  childSignal: nosave(within(fU32, 0, SIGNAL_COUNT)),
+  parent: chain(fRef(() => Process)),
+  children: head(fRef(() => Process), 'children', 'parent'),
+  nextSibling: next(fRef(() => Process), 'children', { owner: 'parent' }),
+  childQueue: fRef(() => WaitQueue),
+  childSignal: within(fU32, 0, SIGNAL_COUNT),
   hasExeced: fBool,
-  holdsParent: nosave(fBool),
-  isGone: nosave(fBool),
-  stopReport: nosave(within(fU32, 0, SIGNAL_COUNT)),
-  continueReport: nosave(fBool),
+  holdsParent: fBool,
+  isGone: fBool,
+  stopReport: within(fU32, 0, SIGNAL_COUNT),
+  continueReport: fBool,
   childrenCpuNs: within(fNum, 0, 2 ** 53),
   pidfd: fRef(() => PidFd),
-}, { isSingle: true });
+});
 
 /** Task.state */
 export const TASK_RUNNABLE = 1;

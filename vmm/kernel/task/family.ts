@@ -7,6 +7,7 @@
 // next call that looks at children: whoever handles its last call still holds its records.
 import type { Kernel } from '../kernel.ts';
 import { processOf } from '../kernel.ts';
+import type { Mm } from '../records/mm.ts';
 import type { Process, Task } from '../records/task.ts';
 
 /** Visits every process that is not gone, zombies included, parents before their children. */
@@ -16,6 +17,15 @@ export function forEachProcess(k: Kernel, visit: (process: Process) => void): vo
     if (!process.isGone) visit(process);
     forEachChild(process, (child) => { waiting.push(child); });
   }
+}
+
+/** The address spaces of the sandbox, each once, the first process's first. */
+export function listSpaces(k: Kernel): Mm[] {
+  const spaces: Mm[] = [];
+  forEachProcess(k, ({ mm }) => {
+    if (mm !== null && !spaces.includes(mm)) spaces.push(mm);
+  });
+  return spaces;
 }
 
 /** Visits the children of a process, gone ones included. */

@@ -5,9 +5,9 @@ import { POLLIN } from '../../abi/poll.ts';
 import { NSEC_PER_SEC } from '../../abi/time.ts';
 import { wakeFor } from '../ipc/epoll-ready.ts';
 import type { Kernel } from '../kernel.ts';
-import { processOf } from '../kernel.ts';
 import { TimerFd } from '../records/ipc.ts';
 import { type Timer, TIMER_FD } from '../records/time.ts';
+import { forEachProcess } from '../task/family.ts';
 import { FOREVER_NS, nowNs, realtime } from './clock.ts';
 import { armTimer } from './timers.ts';
 
@@ -41,12 +41,13 @@ export function clockWasSet(k: Kernel): void {
 
 /** The deadlines that calls compare with; their timers are armed anew with the others. */
 function moveThreads(k: Kernel, jumpNs: number): void {
-  const { tasks } = processOf(k);
-  for (let i = 0; i < tasks.length; i++) {
-    const task = tasks.get(i);
-    if (task === null || !task.waitIsReal) continue;
-    if (task.waitDeadlineNs !== 0) task.waitDeadlineNs = move(task.waitDeadlineNs, jumpNs);
-  }
+  forEachProcess(k, ({ tasks }) => {
+    for (let i = 0; i < tasks.length; i++) {
+      const task = tasks.get(i);
+      if (task === null || !task.waitIsReal) continue;
+      if (task.waitDeadlineNs !== 0) task.waitDeadlineNs = move(task.waitDeadlineNs, jumpNs);
+    }
+  });
 }
 
 function move(deadlineNs: number, jumpNs: number): number {

@@ -21,7 +21,7 @@ const KINDS: ReadonlyMap<number, CfiIoKind> = new Map([
   [FILE_DEVICE, 'device'],
 ]);
 
-/** One row for each open descriptor of the process, ascending. */
+/** One row for each open descriptor of the first process, ascending. */
 export function openFilesForImage(k: Kernel): CfiIoEntry[] {
   const rows: CfiIoEntry[] = [];
   const { process } = k.root;

@@ -5,7 +5,9 @@ import { S_ISLNK, S_ISREG } from '../../abi/stat.ts';
 import type { Kernel } from '../kernel.ts';
 import { loadPage } from '../mm/cache-pages.ts';
 import { PAGE_BYTES } from '../ports.ts';
+import type { Process } from '../records/task.ts';
 import type { Dentry, Inode } from '../records/vfs.ts';
+import { forEachProcess } from '../task/family.ts';
 import { isEvictable, evictDentry } from './dentry.ts';
 import { readLink } from './symlink.ts';
 
@@ -57,11 +59,14 @@ export function pinForSelfContained(k: Kernel): number {
   return failed;
 }
 
-/** Inodes of open files, mappings and the program. */
+/** Inodes of open files, mappings and programs. */
 export function usedInodes(k: Kernel): Set<Inode> {
   const used: Set<Inode> = new Set();
-  const { process } = k.root;
-  if (process === null) return used;
+  forEachProcess(k, (process) => addUsed(process, used));
+  return used;
+}
+
+function addUsed(process: Process, used: Set<Inode>): void {
   const { slots } = process.fds;
   for (let fd = 0; fd < slots.length; fd++) {
     const inode = slots.get(fd)?.inode ?? null;
@@ -74,7 +79,6 @@ export function usedInodes(k: Kernel): Set<Inode> {
   }
   const program = process.exe?.inode ?? null;
   if (program !== null) used.add(program);
-  return used;
 }
 
 /** Loads every page of lower content that is not cached yet. */
