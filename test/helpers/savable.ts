@@ -4,12 +4,8 @@ import { giveRegion, takeRegion, u32, u8 } from '../../vmm/kernel/state/memory.t
 import { checkRecords } from '../../vmm/boot/image/image-records.ts';
 import type { Kernel } from '../../vmm/kernel/kernel.ts';
 
-/**
- * A sandbox of several processes is not saved, so nothing is asserted of it.
- * @throws ImageError at what an image must not say
- */
+/** @throws ImageError at what an image must not say */
 export function assertSavable(k: Kernel): void {
-  if ((k.root.process?.children ?? null) !== null) return;
   const { objects, relations, count } = saveObjects(k.root);
   const region = takeRegion(objects.length + relations.byteLength);
   try {
