@@ -1,6 +1,7 @@
 // A process as something to hold and wait for: all pidfds of a process share one of these.
 import { KIND } from '../state/kinds.ts';
 import { fMust, fRef, fUsers, kind, type Kind, type Rec } from '../state/record.ts';
+import { previous } from '../state/rules.ts';
 import { Process, WaitQueue } from './task.ts';
 
 export interface PidFd extends Rec {
@@ -15,5 +16,5 @@ export interface PidFd extends Rec {
 export const PidFd: Kind<PidFd> = kind<PidFd>(KIND.pidFd, 'PidFd', {
   queue: fMust(() => WaitQueue),
   refs: fUsers,
-  process: fRef(() => Process),
+  process: previous(fRef(() => Process), 'pidfd'),
 });

@@ -164,7 +164,7 @@ export const Process: Kind<Process> = kind<Process>(KIND.process, 'Process', {
   stopped: fBool,
   queuedSignals: fU32,
   signalQueue: fRef(() => WaitQueue),
-  posixTimers: head(fRef(() => Timer), 'process'),
+  posixTimers: head(fRef(() => Timer), 'process', 'process'),
   nextTimerId: fU32,
   deadTask: fWeak(() => Task),
   virtualTimerNs: fNum,
@@ -186,7 +186,7 @@ export const Process: Kind<Process> = kind<Process>(KIND.process, 'Process', {
   stopReport: within(fU32, 0, SIGNAL_COUNT),
   continueReport: fBool,
   childrenCpuNs: within(fNum, 0, 2 ** 53),
-  pidfd: fRef(() => PidFd),
+  pidfd: previous(fRef(() => PidFd), 'process'),
 });
 
 /** Task.state */

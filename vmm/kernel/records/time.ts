@@ -58,7 +58,7 @@ export const Timer: Kind<Timer> = kind<Timer>(KIND.timer, 'Timer', {
   value: fNum,
   id: fU32,
   overruns: fU32,
-  nextOfProcess: next(fRef(() => Timer), 'process'),
+  nextOfProcess: next(fRef(() => Timer), 'process', { owner: 'process' }),
   clock: fU32,
   notify: fU32,
   sigval: fBig,
