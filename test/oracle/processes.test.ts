@@ -1,13 +1,11 @@
-// Programs of several processes as people run them, shells and Python, and as they are saved.
+// Programs of several processes as people run them, shells and Python.
 
-import { dirname, join } from 'node:path';
 import { assert, kvmMissing, needs, suite } from '../harness.ts';
 import { Sandbox } from '../../vmm/sandbox.ts';
 import { Template } from '../../vmm/template.ts';
-import { compileFixture, compilerMissing, fixturePath } from './compile.ts';
-import { Dialogue, runFork, withImage, withTemplate } from './forks.ts';
-import { assertBoot, buildImage, withScratch, withScratchAsync } from './images.ts';
-import { compareWithHost, runNative } from './oracle.ts';
+import { fixturePath } from './compile.ts';
+import { Dialogue, runFork, withTemplate } from './forks.ts';
+import { compareWithHost } from './oracle.ts';
 import { runCatavmm, textOf } from './process.ts';
 import { findProgram, programMissing } from './programs.ts';
 import { pythonMissing } from './python-missing.ts';
@@ -54,94 +52,6 @@ testKvm('a child that takes all memory is killed, its parent goes on', () => {
 }, { timeoutMs: 90_000 });
 
 const env = { PATH: '/usr/bin:/bin' };
-const testCompiler = needs(test, kvmMissing() ?? compilerMissing());
-
-const stdins = ['hey\n', 'a longer line than the others\n'];
-const familyEnd = 5;
-
-/** What the family prints natively behind its func-entry point. */
-function nativeFamily(program: string, stdin: string, folder: string): string {
-  const { stdout, code } = runNative({ argv: [program], stdin }, folder);
-  assert.is(code, familyEnd);
-  return textOf(stdout).split('ready\n')[1] as string;
-}
-
-testCompiler('a family of processes is saved, and answers as on the host in every boot', () => {
-  withScratch((folder) => {
-    const program = compileFixture('entry-family');
-    const image = buildImage(folder, 'a.cfi', { argv: [program] });
-    const flags = [
-      [], ['--without', 'write-set'], ['--without', 'overlay'], ['--without', 'separated'],
-    ];
-    for (const [i, more] of flags.entries()) {
-      const stdin = stdins[i % stdins.length] as string;
-      assertBoot(
-        image, stdin, { stdout: nativeFamily(program, stdin, folder), code: familyEnd }, more);
-    }
-    assert.is(runCatavmm(['verify', image]).code, 0);
-  });
-}, { timeoutMs: 120_000 });
-
-/** Boots or forks, and compares with the host. */
-async function assertFamily(
-  start: (stdin: string) => Promise<Sandbox>, program: string, folder: string,
-): Promise<void> {
-  for (const stdin of stdins) {
-    const sandbox = await start(stdin);
-    const { code, stdout, stderr } = await sandbox.output();
-    await sandbox.close();
-    assert.equal({ code, stdout: textOf(stdout), stderr: textOf(stderr) },
-      { code: familyEnd, stdout: nativeFamily(program, stdin, folder), stderr: '' });
-  }
-}
-
-testCompiler('a family of processes answers in warm boots, in forks, and in forks of forks',
-  async () => {
-  const program = compileFixture('entry-family');
-  await withTemplate({ command: [program] }, async (template, image) => {
-    await withScratchAsync(async (folder) => {
-      await assertFamily((stdin) => image.boot({ stdin }), program, folder);
-      await assertFamily((stdin) => template.fork({ stdin }), program, folder);
-      const { readable } = new TransformStream<Uint8Array, Uint8Array>();
-      const running = await template.fork({ stdin: readable });
-      await assertFamily((stdin) => running.fork({ stdin }), program, folder);
-      const second = await Template.from(running);
-      await assertFamily((stdin) => second.fork({ stdin }), program, folder);
-      await second.close();
-      await running.close();
-    });
-  });
-}, { timeoutMs: 120_000 });
-
-testCompiler('a checkpoint of a family is a layer, from which it goes on', async () => {
-  const program = compileFixture('entry-family');
-  await withImage({ command: [program] }, async (image) => {
-    await withScratchAsync(async (folder) => {
-      const { readable } = new TransformStream<Uint8Array, Uint8Array>();
-      const running = await image.boot({ stdin: readable });
-      for (const whole of [false, true]) {
-        const file = join(whole ? folder : dirname(image.path), 'layer.cfi');
-        await running.checkpoint(file, { whole });
-        await assertFamily((stdin) => Sandbox.boot(file, { stdin }), program, folder);
-      }
-      await running.close();
-    });
-  });
-}, { timeoutMs: 120_000 });
-
-testCompiler('a program is saved whatever its children do', () => {
-  withScratch((folder) => {
-    const program = compileFixture('entry-children');
-    for (const how of ['running', 'zombie', 'child', 'waited', 'ignored']) {
-      const output = join(folder, `${how}.cfi`);
-      const built = runCatavmm(['build', '-o', output, '--', program, how]);
-      assert.is(built.code, 0, textOf(built.stderr));
-      const booted = runCatavmm(['boot', output]);
-      assert.is(textOf(booted.stdout), `its own child: yes\nended as ${how}\n`);
-      assert.is(booted.code, 0);
-    }
-  });
-}, { timeoutMs: 60_000 });
 
 testKvm('a sandbox can be forked while it has a child, and afterwards', async () => {
   const script = 'sleep 30 & echo up; read line; kill $!; wait; echo alone; read line; ' +
