@@ -28,6 +28,12 @@ const pythonModules: readonly string[] = [
   'test_threading', 'test_thread', 'test_signal', 'test_subprocess', 'test_mmap', 'test_time',
   'test_fcntl', 'test_resource', 'test_zipfile', 'test_hashlib', 'test_json', 'test_re',
   'test_socket', 'test_asyncio', 'test_multiprocessing_fork', 'test_pty', 'test_ssl',
+  'test_eintr', 'test_wait3', 'test_wait4', 'test_fork1', 'test_openpty', 'test_ioctl',
+  'test_popen', 'test_posixpath', 'test_glob', 'test_largefile', 'test_file', 'test_filecmp',
+  'test_tarfile', 'test_gzip', 'test_mailbox', 'test_dbm', 'test_shelve', 'test_queue',
+  'test_concurrent_futures', 'test_faulthandler', 'test_cmd_line', 'test_sys', 'test_import',
+  'test_threadsignals', 'test_threadedtempfile', 'test_ctypes', 'test_compileall', 'test_runpy',
+  'test_socketserver', 'test_pwd', 'test_grp',
 ];
 
 function pythonSuite(name: string): Suite {
