@@ -221,6 +221,33 @@ test('mounts and mountinfo tell of the four file systems', () => {
   g.close();
 });
 
+/** Every file and directory below `path`. */
+function walk(g: Guest, path: string): string[] {
+  return g.list(path).flatMap((name) => {
+    const below = `${path}/${name}`;
+    const { mode } = g.mustStat(below);
+    return (mode & 0o170000) === 0o040000 ? [below, ...walk(g, below)] : [below];
+  });
+}
+
+test('everything that /proc and /sys list can be read, and is root\'s', () => {
+  const g = running();
+  g.process.uid = 1000;
+  const paths = [...walk(g, '/proc/sys'), ...walk(g, '/proc/net/'), ...walk(g, '/sys')];
+  assert.ok(paths.length > 100);
+  for (const path of paths) {
+    const { mode, uid } = g.mustStat(path);
+    assert.is(uid, 0, path);
+    if ((mode & 0o170000) === 0o100000) assert.not(/^E[A-Z]+$/.test(g.file(path)), path);
+  }
+  assert.match(g.file('/proc/net/dev'), '    lo:');
+  assert.is(g.readlink('/proc/self/ns/pid'), 'pid:[4026531836]');
+  assert.is(g.file('/proc/self/coredump_filter'), '00000033\n');
+  assert.is(g.file('/proc/self/task/1/children'), '');
+  assert.match(g.file('/proc/vmstat'), 'pgfault 0\n');
+  g.close();
+});
+
 test('/proc/sys tells what programs ask for', () => {
   const g = running();
   const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\n$/;
@@ -234,7 +261,11 @@ test('/proc/sys tells what programs ask for', () => {
   assert.is(g.file('/proc/sys/fs/pipe-max-size'), '1048576\n');
   assert.is(g.file('/proc/sys/net/core/somaxconn'), '4096\n');
   assert.is(g.file('/sys/devices/system/cpu/online'), '0\n');
-  assert.equal(g.list('/sys/devices/system/cpu'), ['cpu0', 'online', 'possible', 'present']);
+  const cpus = ['cpu0', 'isolated', 'kernel_max', 'offline', 'online', 'possible', 'present'];
+  assert.equal(g.list('/sys/devices/system/cpu'), cpus);
+  assert.is(g.file('/sys/devices/system/cpu/cpu0/topology/thread_siblings_list'), '0\n');
+  assert.is(g.file('/sys/kernel/mm/transparent_hugepage/hpage_pmd_size'), '2097152\n');
+  assert.is(g.file('/proc/sys/net/ipv4/ip_local_port_range'), '32768\t60999\n');
   assert.match(g.file('/sys/kernel/mm/transparent_hugepage/enabled'), /\[never\]/);
   g.close();
 });

@@ -4,6 +4,7 @@ import './process-maps.ts';
 import './process-stat.ts';
 import './process-files.ts';
 import './mounts.ts';
+import './net.ts';
 import './system.ts';
 import './sysctl.ts';
 import './sysfs.ts';

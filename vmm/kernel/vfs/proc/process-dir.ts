@@ -22,6 +22,8 @@ const COMMON: Readonly<Record<string, number>> = {
   cgroup: GEN.cgroup,
   cmdline: GEN.cmdline,
   comm: GEN.comm,
+  coredump_filter: GEN.coredumpFilter,
+  cpuset: GEN.cpuset,
   cwd: GEN.cwd,
   environ: GEN.environ,
   exe: GEN.exe,
@@ -34,10 +36,15 @@ const COMMON: Readonly<Record<string, number>> = {
   maps: GEN.maps,
   mountinfo: GEN.mountinfo,
   mounts: GEN.mounts,
+  net: GEN.netDir,
+  ns: GEN.nsDir,
   oom_score: GEN.oomScore,
   oom_score_adj: GEN.oomScoreAdj,
   personality: GEN.personality,
+  projid_map: GEN.projidMap,
   root: GEN.root,
+  schedstat: GEN.schedstat,
+  sessionid: GEN.sessionid,
   setgroups: GEN.setgroups,
   smaps: GEN.smaps,
   smaps_rollup: GEN.smapsRollup,
@@ -53,10 +60,13 @@ function hasProcess(k: Kernel, pid: number): boolean {
 }
 
 defineGenerator(GEN.pidDir, {
-  ...staticDirectory({ ...COMMON, task: GEN.taskDir }),
+  ...staticDirectory({ ...COMMON, task: GEN.taskDir, timerslack_ns: GEN.timerslack }),
   exists: hasProcess,
 });
-defineGenerator(GEN.tidDir, { ...staticDirectory(COMMON), exists: hasProcess });
+defineGenerator(GEN.tidDir, {
+  ...staticDirectory({ ...COMMON, children: GEN.children }),
+  exists: hasProcess,
+});
 
 /** A positive decimal number without leading zeroes, or -1. */
 export function parseNumber(name: string): number {
@@ -152,6 +162,33 @@ defineGenerator(GEN.fdinfo, {
     const mount = file.inode === null ? 20 : mountId(file.inode, file.dentry);
     return `pos:\t${position}\nflags:\t0${flags.toString(8)}\nmnt_id:\t${mount}\nino:\t${ino}\n` +
       pidLines(k, file);
+  },
+});
+
+/** Name, kind and number of each namespace: those that a machine starts with. */
+const NAMESPACES: readonly (readonly [name: string, kind: string, number: number])[] = [
+  ['cgroup', 'cgroup', 0xeffffffb], ['ipc', 'ipc', 0xefffffff], ['mnt', 'mnt', 0xf0000000],
+  ['net', 'net', 0xf0000001], ['pid', 'pid', 0xeffffffc], ['pid_for_children', 'pid', 0xeffffffc],
+  ['time', 'time', 0xeffffffa], ['time_for_children', 'time', 0xeffffffa],
+  ['user', 'user', 0xeffffffd], ['uts', 'uts', 0xeffffffe],
+];
+
+/** The argument of a link is minus its place in the list: all processes have the same. */
+defineGenerator(GEN.nsDir, {
+  mode: 0o40511,
+  child: (_k, _pid, name) => {
+    const index = NAMESPACES.findIndex(([known]) => known === name);
+    return index < 0 ? null : { generator: GEN.nsLink, argument: -index };
+  },
+  list: () => NAMESPACES.map(([name], index) =>
+    ({ name, generator: GEN.nsLink, argument: -index })),
+});
+
+defineGenerator(GEN.nsLink, {
+  mode: 0o120777,
+  link: (_k, argument) => {
+    const found = NAMESPACES[-argument];
+    return found === undefined ? -ENOENT : `${found[1]}:[${found[2]}]`;
   },
 });
 

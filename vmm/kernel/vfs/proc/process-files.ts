@@ -2,6 +2,7 @@
 import { EINVAL } from '../../../abi/errno.ts';
 import type { Kernel } from '../../kernel.ts';
 import type { Process } from '../../records/task.ts';
+import { forEachChild } from '../../task/family.ts';
 import { hardLimit, softLimit } from '../../task/limits.ts';
 import { defineGenerator } from './generated.ts';
 import { GEN } from './ids.ts';
@@ -96,6 +97,10 @@ constant(GEN.oomScore, 0o100444, '0\n');
 constant(GEN.oomScoreAdj, 0o100644, '0\n');
 constant(GEN.cgroup, 0o100444, '0::/\n');
 constant(GEN.loginuid, 0o100644, '4294967295');
+constant(GEN.coredumpFilter, 0o100644, '00000033\n');
+constant(GEN.cpuset, 0o100444, '/\n');
+constant(GEN.sessionid, 0o100444, '4294967295');
+constant(GEN.projidMap, 0o100644, '         0          0 4294967295\n');
 constant(GEN.uidMap, 0o100644, '         0          0 4294967295\n');
 constant(GEN.gidMap, 0o100644, '         0          0 4294967295\n');
 constant(GEN.setgroups, 0o100644, 'allow\n');
@@ -109,3 +114,26 @@ defineGenerator(GEN.personality, {
   text: (k, pid) => `${(procProcess(k, pid)?.personality ?? 0).toString(16).padStart(8, '0')}\n`,
 });
 
+
+defineGenerator(GEN.schedstat, {
+  mode: 0o100444,
+  text: (k, pid) => `${Math.floor(procProcess(k, pid)?.cpuNs ?? 0)} 0 0\n`,
+});
+
+defineGenerator(GEN.timerslack, {
+  mode: 0o100666,
+  text: (k, tid) => `${procTask(k, tid)?.timerSlackNs ?? 0}\n`,
+});
+
+/** Children of the process of a main thread; its other threads have none here. */
+defineGenerator(GEN.children, {
+  mode: 0o100444,
+  text: (k, tid) => {
+    const process = procProcess(k, tid);
+    const pids: number[] = [];
+    if (process !== null && process.pid === tid) {
+      forEachChild(process, (child) => { if (!child.isGone) pids.push(child.pid); });
+    }
+    return pids.reverse().map((pid) => `${pid} `).join('');
+  },
+});

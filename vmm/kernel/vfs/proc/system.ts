@@ -3,7 +3,8 @@ import type { Kernel } from '../../kernel.ts';
 import { KERNEL_RELEASE, KERNEL_VERSION } from '../../syscalls/system.ts';
 import { nowNs, realtime } from '../../time/clock.ts';
 import { countThreads } from '../../task/family.ts';
-import { defineGenerator, type GeneratedEntry, staticDirectory } from './generated.ts';
+import { directoryWith } from './constants.ts';
+import { defineGenerator, type GeneratedEntry } from './generated.ts';
 import { GEN } from './ids.ts';
 import { parseNumber } from './process-dir.ts';
 import { cpuNsOfAll, procProcesses, procTask } from './target-process.ts';
@@ -15,6 +16,7 @@ const TOP: Readonly<Record<string, number>> = {
   loadavg: GEN.loadavg,
   meminfo: GEN.meminfo,
   mounts: GEN.mountsLink,
+  net: GEN.netLink,
   self: GEN.self,
   stat: GEN.systemStat,
   sys: GEN.sysDir,
@@ -23,7 +25,33 @@ const TOP: Readonly<Record<string, number>> = {
   version: GEN.version,
 };
 
-const top = staticDirectory(TOP);
+/** Lines of /proc/softirqs. */
+const SOFTIRQS = [
+  'HI', 'TIMER', 'NET_TX', 'NET_RX', 'BLOCK', 'IRQ_POLL', 'TASKLET', 'SCHED', 'HRTIMER', 'RCU',
+].map((name) => `${`${name}:`.padStart(12)}          0\n`).join('');
+/** Counters of /proc/vmstat that programs ask for. */
+const VMSTAT = [
+  'pgpgin', 'pgpgout', 'pswpin', 'pswpout', 'pgalloc_normal', 'pgfree', 'pgactivate',
+  'pgdeactivate', 'pgfault', 'pgmajfault', 'pgscan_kswapd', 'pgscan_direct', 'pgsteal_kswapd',
+  'pgsteal_direct', 'oom_kill',
+].map((name) => `${name} 0\n`).join('');
+
+/** What the machine has none of. */
+const top = directoryWith(TOP, GEN.constant, [
+  [20, 'buddyinfo', 'Node 0, zone   Normal      0      0      0      0      0\n'],
+  [21, 'cgroups', '#subsys_name\thierarchy\tnum_cgroups\tenabled\n'],
+  [22, 'devices', 'Character devices:\n  1 mem\n  5 /dev/tty\n\nBlock devices:\n'],
+  [23, 'diskstats', ''],
+  [24, 'interrupts', '           CPU0       \n'],
+  [25, 'locks', ''],
+  [26, 'misc', ''],
+  [27, 'modules', ''],
+  [28, 'partitions', 'major minor  #blocks  name\n\n'],
+  [29, 'softirqs', `                    CPU0       \n${SOFTIRQS}`],
+  [30, 'swaps', 'Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n'],
+  [31, 'vmstat', VMSTAT],
+  [32, 'zoneinfo', ''],
+]);
 
 defineGenerator(GEN.procRoot, {
   mode: 0o40555,
