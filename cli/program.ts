@@ -131,6 +131,7 @@ export function parseProgram(args: Arguments, surroundings: Surroundings): Progr
     env: makeGuestEnvironment(args, surroundings),
     cwd: parseWorkdir(args, rootfs, cwd),
     volumes: args.list('volume').map((text) => parseVolume(text, cwd)),
+    ...(args.has('tmpfs') ? { tmpfs: args.list('tmpfs') } : {}),
     deterministic: args.has('deterministic'),
     ...(rootfs === undefined ? {} : { rootfs }),
     ...(cpu === undefined ? {} : { cpu }),

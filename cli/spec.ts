@@ -98,6 +98,10 @@ const programFlags: readonly FlagSpec[] = [
     name: 'volume', short: 'v', value: 'SRC:DST[:ro]', repeat: true,
     help: 'show SRC as DST; writes there stay in the sandbox, or fail with :ro',
   },
+  {
+    name: 'tmpfs', value: 'DST', repeat: true,
+    help: 'an empty directory in memory at DST, hiding what is there',
+  },
   log,
   memory,
   timeout,

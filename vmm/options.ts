@@ -63,6 +63,8 @@ export interface ProgramOptions extends SandboxOptions {
   /** Working directory in the guest. Default '/'. */
   cwd?: string;
   volumes?: readonly Volume[];
+  /** Where the guest gets an empty file system in memory, hiding what is there. */
+  tmpfs?: readonly string[];
   /** The CPU the guest may see. Default 'host'. */
   cpu?: 'v2' | 'v3' | 'v4' | 'host';
   /** Fixed clock and randomness. */

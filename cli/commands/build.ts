@@ -41,7 +41,7 @@ export function parseTraining(args: Arguments): Pick<BuildOptions, 'train' | 'tr
 
 /** Flags that describe a program; an image to go on from has its own. */
 const programFlags: readonly string[] = [
-  'env', 'env-file', 'workdir', 'volume', 'cpu', 'deterministic',
+  'env', 'env-file', 'workdir', 'volume', 'tmpfs', 'cpu', 'deterministic',
 ];
 
 /** What is to be built: a command, or what an image becomes. @throws UsageError */

@@ -20,7 +20,7 @@ import type { Phases } from '../run/phases.ts';
 
 const NEWLINE = 0x0a;
 /** What a child has from its parent. */
-const INHERITED = ['command', 'env', 'cwd', 'volumes', 'cpu', 'deterministic'] as const;
+const INHERITED = ['command', 'env', 'cwd', 'volumes', 'tmpfs', 'cpu', 'deterministic'] as const;
 
 /**
  * Opens the image to go on from. @throws CatavmmError when the child could not find it,

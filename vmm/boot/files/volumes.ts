@@ -7,6 +7,7 @@ import { ENOENT } from '../../abi/errno.ts';
 import { CatavmmError } from '../../errors.ts';
 import type { HostRoot } from '../../host/files.ts';
 import type { LowerAttribute, LowerEntry, LowerFs, LowerStat } from '../../kernel/ports.ts';
+import { TMPFS_MOST } from '../../kernel/vfs/mount-tmpfs.ts';
 import { splitVolumePath } from '../../kernel/vfs/volume-path.ts';
 import type { Volume } from '../../options.ts';
 import { makeLowerFs } from '../run/host-ports.ts';
@@ -42,6 +43,25 @@ export function checkVolumes(volumes: readonly Volume[]): Volume[] {
     }
     taken.add(target);
     return { source: path.resolve(volume.source), target, readOnly: volume.readOnly === true };
+  });
+}
+
+/** The targets of tmpfs in their plainest form. @throws CatavmmError */
+export function checkTmpfs(targets: readonly string[], volumes: readonly Volume[]): string[] {
+  if (targets.length > TMPFS_MOST) {
+    throw new CatavmmError('CATAVMM_OPTION', `At most ${TMPFS_MOST} tmpfs can be mounted.`);
+  }
+  const taken = new Set(volumes.map(({ target }) => target));
+  return targets.map((given) => {
+    const target = path.posix.normalize(given).replace(/\/+$/, '');
+    if (!target.startsWith('/')) {
+      throw new CatavmmError('CATAVMM_OPTION', `The tmpfs ${given} is no place below /.`);
+    }
+    if (taken.has(target)) {
+      throw new CatavmmError('CATAVMM_OPTION', `Two things are to be mounted on ${target}.`);
+    }
+    taken.add(target);
+    return target;
   });
 }
 

@@ -19,7 +19,7 @@ import { restoreSandbox } from '../restore/restore.ts';
 import { baseBytesOf, requireUnchanged, type Snapshot } from '../restore/snapshot.ts';
 import { holdSnapshot } from '../restore/snapshot-users.ts';
 import { startProgram } from './start.ts';
-import { checkVolumes } from '../files/volumes.ts';
+import { checkTmpfs, checkVolumes } from '../files/volumes.ts';
 import { writeSetOf } from '../restore/write-sets.ts';
 import { baseClassOf, makeZygote, type ZygoteOptions } from '../pool/zygote.ts';
 import { takeZygote } from '../pool/zygote-pool.ts';
@@ -40,6 +40,7 @@ export function launchProgram(
 ): Instance {
   const memoryBytes = parseMemory(options.memory);
   const volumes = checkVolumes(options.volumes ?? []);
+  const tmpfs = checkTmpfs(options.tmpfs ?? [], volumes);
   const roots: HostRoot[] = [];
   const held: Holdings = { k: null, roots, zygote: null };
   try {
@@ -61,6 +62,7 @@ export function launchProgram(
         .map(([key, value]) => toBytes(`${key}=${value}`)),
       cwd: toBytes(options.cwd ?? '/'),
       volumes,
+      tmpfs,
     });
     grantLogs(k, options.logs);
     phases.mark('load');

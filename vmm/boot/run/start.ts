@@ -13,6 +13,7 @@ import { installFd } from '../../kernel/vfs/fd-table.ts';
 import { lookupPath } from '../../kernel/vfs/lookup.ts';
 import { dropDentry, holdDentry } from '../../kernel/vfs/dentry.ts';
 import { mountRoot } from '../../kernel/vfs/mount.ts';
+import { mountTmpfs } from '../../kernel/vfs/mount-tmpfs.ts';
 import { mountVolume } from '../../kernel/vfs/mount-volume.ts';
 import { S_IFDIR, S_IFMT } from '../../abi/stat.ts';
 import { CatavmmError } from '../../errors.ts';
@@ -25,6 +26,8 @@ export interface StartRequest {
   cwd: Uint8Array;
   /** Volumes of ports.lower, by number; their targets are in their plainest form. */
   volumes: readonly Volume[];
+  /** Where empty file systems in memory are mounted. */
+  tmpfs: readonly string[];
 }
 
 const SLASH = 0x2f;
@@ -40,7 +43,7 @@ const encoder = new TextEncoder();
 export function startProgram(k: Kernel, request: StartRequest): Task {
   mountRoot(k);
   const process = makeProcess(k);
-  mountVolumes(k, process, request.volumes);
+  mountAll(k, process, request);
   const task = makeTask(k, process);
   const { stdin, stdout, stderr } = makeConsole(k);
   for (const file of [stdin, stdout, stderr]) installFd(k, process, file, 0, false);
@@ -54,15 +57,24 @@ export function startProgram(k: Kernel, request: StartRequest): Task {
   return task;
 }
 
+interface Mount {
+  target: string;
+  mount: (target: Uint8Array) => number;
+}
+
 /** Outer ones first, whatever the order in which they were given. */
-function mountVolumes(k: Kernel, process: Process, volumes: readonly Volume[]): void {
-  const order = volumes.map((volume, index) => ({ volume, index }))
-    .sort((a, b) => a.volume.target.length - b.volume.target.length);
-  for (const { volume: { target, readOnly }, index } of order) {
-    const error = mountVolume(k, process, index, { target: encoder.encode(target), readOnly });
+function mountAll(k: Kernel, process: Process, { volumes, tmpfs }: StartRequest): void {
+  const mounts: Mount[] = [
+    ...volumes.map(({ target, readOnly }, index): Mount => ({
+      target, mount: (at) => mountVolume(k, process, index, { target: at, readOnly }),
+    })),
+    ...tmpfs.map((target): Mount => ({ target, mount: (at) => mountTmpfs(k, process, at) })),
+  ];
+  for (const { target, mount } of mounts.sort((a, b) => a.target.length - b.target.length)) {
+    const error = mount(encoder.encode(target));
     if (error === 0) continue;
     const why = WHY_NOT_MOUNTED.get(-error) ?? errnoName(-error);
-    throw new CatavmmError('CATAVMM_OPTION', `No volume can be shown as ${target}: ${why}.`);
+    throw new CatavmmError('CATAVMM_OPTION', `Nothing can be mounted on ${target}: ${why}.`);
   }
 }
 

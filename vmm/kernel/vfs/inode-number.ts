@@ -20,6 +20,9 @@ const DEVICES: ReadonlyMap<number, number> = new Map([
   [FS_ANON, 0xfff0_0005],
 ]);
 
+/** Of the first tmpfs beside /dev (mount-tmpfs.ts). */
+export const TMPFS_DEVICE = 0xfff0_0010;
+
 /** st_ino. */
 export function inodeNumber(inode: Inode): number {
   if (inode.fs !== FS_OVERLAY) return inode.serial;
@@ -28,7 +31,8 @@ export function inodeNumber(inode: Inode): number {
 
 /** st_dev. Upper files took their directory's (namespace.ts). */
 export function deviceNumber(inode: Inode): number {
-  if (inode.fs === FS_OVERLAY && inode.lowerDev !== 0) return inode.lowerDev;
+  const hasOwn = inode.fs === FS_OVERLAY || inode.fs === FS_DEV;
+  if (hasOwn && inode.lowerDev !== 0) return inode.lowerDev;
   return DEVICES.get(inode.fs) ?? 0;
 }
 

@@ -88,5 +88,6 @@ function makePlace(
   if (found !== null) deleteDentry(k, found);
   const inode = isDirectory
     ? makeMemoryDirectory(k, dir.fs, 0o755) : makeInode(k, dir.fs, S_IFREG | 0o644);
+  inode.lowerDev = dir.lowerDev;
   return addNode(k, parent, name, inode);
 }

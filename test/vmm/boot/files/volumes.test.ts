@@ -8,7 +8,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ENOENT } from '../../../../vmm/abi/errno.ts';
 import { ImageError } from '../../../../vmm/boot/image/image-error.ts';
-import { addVolumes, checkVolumes, openVolume } from '../../../../vmm/boot/files/volumes.ts';
+import {
+  addVolumes, checkTmpfs, checkVolumes, openVolume,
+} from '../../../../vmm/boot/files/volumes.ts';
 import { CatavmmError } from '../../../../vmm/errors.ts';
 import { HostRoot } from '../../../../vmm/host/files.ts';
 import { volumePath } from '../../../../vmm/kernel/vfs/volume-path.ts';
@@ -46,6 +48,32 @@ testKvm('a read-only volume refuses writes, another one keeps them in the sandbo
   assert.is(await runScript(true), 'refused\nrefused\nof the host\ndeep text\n');
   assert.is(await runScript(false), 'mine\ndeep new text\n');
   assert.is(readFileSync(join(data, 'text'), 'utf8'), 'of the host\n');
+});
+
+testKvm('a tmpfs is empty, has a device of its own and is saved with the rest', async () => {
+  const output = join(folder, 'tmpfs.cfi');
+  await Sandbox.build({
+    command: ['/bin/sh', '-c', 'echo mine > kept; read line; read a < kept; echo "$a" *; exit 0'],
+    cwd: '/etc', tmpfs: ['/etc', '/var/new/'], output, entry: { kind: 'stdin' }, stderr: 'null',
+  });
+  assert.is(await boot(output), 'mine kept\n');
+  const sandbox = await Sandbox.run({
+    command: ['/bin/cat', '/proc/self/mountinfo'], tmpfs: ['/var/new', '/mnt'],
+    volumes: [{ source: data, target: '/mnt/data', readOnly: false }],
+  });
+  const text = decoder.decode((await sandbox.output()).stdout);
+  assert.match(text, / \/var\/new rw,nosuid - tmpfs tmpfs rw,mode=1777\n/);
+  const [, above] = /^(\d+) \d+ \S+ \/ \/mnt /m.exec(text) ?? [];
+  assert.match(text, new RegExp(`^30 ${above} \\S+ / /mnt/data `, 'm'));
+});
+
+test('a tmpfs has a place below the root, and one of its own', () => {
+  const volumes = [{ source: data, target: '/a', readOnly: false }];
+  assert.equal(checkTmpfs(['/b//c/../d/', '/tmp'], volumes), ['/b/d', '/tmp']);
+  assert.throws(() => checkTmpfs(['relative'], []), /no place below/);
+  assert.throws(() => checkTmpfs(['/'], []), /no place below/);
+  assert.throws(() => checkTmpfs(['/a/'], volumes), /Two things/);
+  assert.throws(() => checkTmpfs(Array.from({ length: 65 }, (_, i) => `/${i}`), []), /At most/);
 });
 
 const AFTER_BOOT =

@@ -1,5 +1,5 @@
 // /proc/<pid>/mounts and mountinfo: the four file systems of mountRoot(), and the volumes.
-import { deviceNumber, majorOf, minorOf } from '../inode-number.ts';
+import { deviceNumber, majorOf, minorOf, TMPFS_DEVICE } from '../inode-number.ts';
 import type { Kernel } from '../../kernel.ts';
 import { type Dentry, FS_DEV, FS_OVERLAY, FS_PROC, FS_SYS, type Inode } from '../../records/vfs.ts';
 import { mountOf } from '../lookup.ts';
@@ -24,16 +24,19 @@ const TYPES: ReadonlyMap<number, readonly [string, string, string]> = new Map([
   [FS_OVERLAY, ['overlay', 'rw,relatime', 'rw']],
   [FS_PROC, ['proc', 'rw,nosuid,nodev,noexec,relatime', 'rw']],
   [FS_SYS, ['sysfs', 'ro,nosuid,nodev,noexec,relatime', 'ro']],
-  [FS_DEV, ['tmpfs', 'rw,nosuid', 'rw,mode=755']],
+  [FS_DEV, ['tmpfs', 'rw,nosuid', 'rw']],
 ]);
 
-/** Volumes count from here; the other mounts have 20 + Inode.fs. */
+/** Volumes and tmpfs count from here; the other mounts have 20 + Inode.fs. */
 const VOLUME_ID_BASE = 30;
+const TMPFS_ID_BASE = 100;
 
 /** Identifier of the mount that a file is in, as in fdinfo and statx. */
 export function mountId(inode: Inode, dentry: Dentry | null): number {
   const volume = dentry === null ? -1 : volumeOf(mountOf(dentry).inode);
-  return volume < 0 ? 20 + inode.fs : VOLUME_ID_BASE + volume;
+  if (volume >= 0) return VOLUME_ID_BASE + volume;
+  const isTmpfs = inode.fs === FS_DEV && inode.lowerDev >= TMPFS_DEVICE;
+  return isTmpfs ? TMPFS_ID_BASE + inode.lowerDev - TMPFS_DEVICE : 20 + inode.fs;
 }
 
 function mountLines(k: Kernel, pid: number): MountLine[] {
@@ -52,7 +55,9 @@ function mountLines(k: Kernel, pid: number): MountLine[] {
 function addMount(lines: MountLine[], root: Dentry, path: string): void {
   const found = TYPES.get(root.inode?.fs ?? 0);
   if (found === undefined) return;
-  const [type, usual, superOptions] = found;
+  const [type, usual, common] = found;
+  const mode = ((root.inode?.mode ?? 0) & 0o7777).toString(8);
+  const superOptions = type === 'tmpfs' ? `${common},mode=${mode}` : common;
   const options = root.inode?.readOnly === true ? usual.replace(/^rw/, 'ro') : usual;
   lines.push({ root, path, type, options, superOptions });
 }
