@@ -11,6 +11,7 @@ export { HostError, type HostErrorCode } from './vmm/host/errors.ts';
 export { ImageError, type ImageErrorCode } from './vmm/boot/image/image-error.ts';
 export type {
   BaselineOptions, BootMode, BootOptions, BootReport, BuildOptions, BuildResult, CheckpointOptions,
-  CheckpointResult, EntryChoice, ForkOptions, LogFile, OutputTarget, ProgramOptions, Report,
+  CheckpointResult, EntryChoice, ForkOptions, LogFile, OutputTarget, ProgramOptions,
+  PublishedPort, Report,
   SandboxOptions, Status, StdinSource, Technique, TuneOptions, TuneResult, Volume,
 } from './vmm/options.ts';

@@ -7,7 +7,9 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import process from 'node:process';
-import type { LogFile, ProgramOptions, SandboxOptions, Volume } from '../vmm/options.ts';
+import type {
+  LogFile, ProgramOptions, PublishedPort, SandboxOptions, Volume,
+} from '../vmm/options.ts';
 import type { Arguments, Environment } from './args.ts';
 import { UsageError } from './errors.ts';
 import type { Output } from './output.ts';
@@ -79,14 +81,34 @@ export function parseLog(text: string, cwd: string): LogFile {
   return { source: file, target: target ?? file };
 }
 
+const portMost = 65_535;
+
+/** `[ADDR:]HOST:GUEST`, an IPv6 address in brackets. @throws UsageError */
+export function parsePublish(text: string): PublishedPort {
+  const match = /^(?:(\[[0-9a-fA-F:.]+\]|[^:]+):)?(\d{1,5}):(\d{1,5})$/.exec(text);
+  const [, address, host = '', guest = ''] = match ?? [];
+  const [hostPort, guestPort] = [Number(host), Number(guest)];
+  if (match === null || hostPort > portMost || guestPort > portMost || guestPort === 0) {
+    throw new UsageError(
+      `--publish: "${text}" is not HOST:GUEST or ADDR:HOST:GUEST.`,
+      'For example: --publish 8080:80');
+  }
+  const plain = address?.replace(/^\[|\]$/g, '');
+  return { ...(plain === undefined ? {} : { address: plain }), hostPort, guestPort };
+}
+
 /** Options that `boot` takes too. Only what was given is there. */
 export function parseLimits(
   args: Arguments,
-): Pick<SandboxOptions, 'memory' | 'timeoutMs' | 'logs'> {
+): Pick<SandboxOptions, 'memory' | 'timeoutMs' | 'logs' | 'publish' | 'network'> {
   const memory = args.text('memory');
   const timeout = args.text('timeout');
   const logs = args.list('log').map((text) => parseLog(text, process.cwd()));
+  const publish = args.list('publish').map(parsePublish);
+  const network = args.text('net') as SandboxOptions['network'];
   return {
+    ...(publish.length === 0 ? {} : { publish }),
+    ...(network === undefined ? {} : { network }),
     ...(logs.length === 0 ? {} : { logs }),
     ...(memory === undefined ? {} : { memory: parseSize(memory, '--memory') }),
     ...(timeout === undefined ? {} : { timeoutMs: parseDuration(timeout, '--timeout') }),

@@ -79,6 +79,16 @@ const log: FlagSpec = {
   help: 'let the guest append to FILE, which it sees as the device DST (default: the same path)',
 };
 
+const publish: FlagSpec = {
+  name: 'publish', short: 'p', value: '[ADDR:]HOST:GUEST', repeat: true,
+  help: "lead the host's TCP port HOST (0: a free one) to the guest's port GUEST " +
+    '(default ADDR: 127.0.0.1)',
+};
+const net: FlagSpec = {
+  name: 'net', value: 'WHAT', choices: ['none', 'host'],
+  help: 'let TCP and UDP sockets of the guest reach what the host reaches (default: none)',
+};
+
 /** What a program gets, in `run` and `build`. */
 const programFlags: readonly FlagSpec[] = [
   rootfs,
@@ -124,7 +134,7 @@ export const commands: readonly CommandSpec[] = [
     usage: '[flags] [--] COMMAND [argument …]',
     operands: { low: 1, high: Infinity, what: 'a command' },
     guest: true,
-    flags: [...programFlags, checkpoint, allowSecrets],
+    flags: [...programFlags, publish, net, checkpoint, allowSecrets],
     examples: [
       "catavmm run -- python3 -c 'print(6 * 7)'",
       'catavmm run --memory 256m --timeout 5s sha256sum /etc/os-release',
@@ -183,6 +193,8 @@ export const commands: readonly CommandSpec[] = [
       { ...rootfs, help: "the guest's root directory (default: the one that the image names)" },
       { ...memory, help: 'most guest memory (default: as when it was built)' },
       log,
+      publish,
+      net,
       timeout,
       {
         name: 'mode', value: 'MODE', choices: ['cold', 'warm', 'fork'],

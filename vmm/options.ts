@@ -27,6 +27,15 @@ export interface LogFile {
   target: string;
 }
 
+/** A port of the host that leads to one of the guest, for TCP. */
+export interface PublishedPort {
+  /** Where the host listens. Default 127.0.0.1: only this machine. */
+  address?: string;
+  /** 0: any free one; onEvent hears which ('published'). */
+  hostPort: number;
+  guestPort: number;
+}
+
 /** What every sandbox may be given. */
 export interface SandboxOptions {
   stdin?: StdinSource;
@@ -35,6 +44,13 @@ export interface SandboxOptions {
   stderr?: OutputTarget;
   /** Files of the host that the guest may append to: all else that it writes ends with it. */
   logs?: readonly LogFile[];
+  /**
+   * Ports of the host whose connections go to whoever listens at a port of the guest: on its
+   * loopback address or on all. Nobody listens: they are reset.
+   */
+  publish?: readonly PublishedPort[];
+  /** 'host': TCP and UDP sockets of the guest reach what the host reaches. Default 'none'. */
+  network?: 'none' | 'host';
   /** Most guest memory: bytes, or a string such as '512Mi'. Default 512 MiB. */
   memory?: number | string;
   /** The guest is killed after this long. */

@@ -9,7 +9,7 @@ import { emptySnapshot } from './boot/restore/empty-snapshot.ts';
 import type { TemplateState } from './boot/restore/template.ts';
 import { Session } from './boot/run/session.ts';
 import type { OutputPipe } from './boot/stdio/output-pipe.ts';
-import { type Stdio, wireStdio } from './boot/stdio/stdio-wiring.ts';
+import { type Stdio, wantsNetwork, wireStdio } from './boot/stdio/stdio-wiring.ts';
 import { type Snapshot, withRootfs } from './boot/restore/snapshot.ts';
 import { type StartOptions, startSnapshot } from './boot/restore/start-snapshot.ts';
 import { prepareBoot } from './boot/restore/prepare.ts';
@@ -77,6 +77,7 @@ export class Sandbox {
       const stdio = wireStdio(options);
       const instance = launchProgram(options, stdio.console, phases);
       if (options.strace !== undefined) await traceCalls(instance, options.strace);
+      if (wantsNetwork(options)) await connectNet(instance, options);
       const session = new Session(instance, phases, {
         mode: 'run',
         image: null,
@@ -221,7 +222,14 @@ export async function startFrom(
   const stdio = wireStdio(options);
   const { instance, start } = startSnapshot(snapshot, options, stdio.console, phases);
   if (options.strace !== undefined) await traceCalls(instance, options.strace);
+  if (wantsNetwork(options)) await connectNet(instance, options);
   return new Sandbox(start(), stdio, options, withRootfs(snapshot, options.rootfs));
+}
+
+/** Loaded when it is asked for, as the runtime's sockets are. */
+async function connectNet(instance: Instance, options: SandboxOptions): Promise<void> {
+  const { openNet } = await import('./boot/net/open-net.ts');
+  await openNet(instance, options);
 }
 
 /** --strace: loaded when it is asked for, because its tables of names are large. */

@@ -275,6 +275,12 @@ const TEXTS: ReadonlyMap<number, readonly [name: string, text: string]> = new Ma
   [133, ['EHWPOISON', 'Memory page has hardware error']],
 ]);
 
+/** The number of a name such as 'EPIPE'; undefined for others. */
+export function errnoOf(name: string): number | undefined {
+  for (const [errno, [own]] of TEXTS) if (own === name) return errno;
+  return undefined;
+}
+
 /** The name of a positive error number: `errnoName(2)` is 'ENOENT'; unknown numbers give `E?n`. */
 export function errnoName(errno: number): string {
   return TEXTS.get(errno)?.[0] ?? `E?${errno}`;

@@ -167,6 +167,32 @@ export interface LogPort {
   close(): void;
 }
 
+/**
+ * The host's network, by handles (> 0). Endpoints are as in inet/endpoint.ts. What comes from it is
+ * told by calling kernel/inet/outside.ts, never while a guest runs.
+ */
+export interface NetPort {
+  /** Whether guests may reach the outside by themselves. */
+  readonly isOutbound: boolean;
+  /** Begins a TCP connection. A handle, or -errno. */
+  connect(to: Uint8Array): number;
+  /** The outside end (a record's address) that a handle of connect() belongs to. */
+  attach(handle: number, end: number): void;
+  /** Takes bytes for a connection: how many, 0 when it takes none now. */
+  write(handle: number, data: Uint8Array): number;
+  /** Nothing more goes to a connection. Idempotent. */
+  end(handle: number): void;
+  /** The guest has room again. Idempotent. */
+  resume(handle: number): void;
+  /** Ends what a handle stands for; a connection with an RST if `isReset`. */
+  destroy(handle: number, isReset: boolean): void;
+  /**
+   * Sends a datagram of the guest's socket at the address `owner`, whose handle is 0 at first. The
+   * handle, or -errno.
+   */
+  sendDatagram(handle: number, owner: number, to: Uint8Array, data: Uint8Array): number;
+}
+
 export interface Ports {
   frames: GuestFrames;
   tables: TableWindow;
@@ -179,6 +205,8 @@ export interface Ports {
   fpu: FpuPort;
   /** None unless the sandbox was granted some. */
   logs?: LogPort;
+  /** None unless ports are published or the sandbox may reach the outside. */
+  net?: NetPort;
   /** Text of /proc/cpuinfo for the one CPU that the guest sees; a minimal one unless given. */
   cpuInfo?: string;
 }

@@ -11,6 +11,7 @@ import { wipeOnFork } from '../../kernel/mm/address-space.ts';
 import { listSpaces } from '../../kernel/task/family.ts';
 import { clockWasSet } from '../../kernel/time/wall-timers.ts';
 import { resumeEntry } from '../../kernel/entry.ts';
+import { resetOutside } from '../../kernel/inet/outside.ts';
 import { reconnectConsole } from '../../kernel/ipc/console.ts';
 import { type EntropyPort, type LowerFs, PAGE_BYTES } from '../../kernel/ports.ts';
 import { mapFileOver, wantHugePages } from '../../host/memory.ts';
@@ -250,5 +251,6 @@ function redraw(k: Kernel): void {
   k.ports.entropy.fill(root.bootId);
   for (const mm of listSpaces(k)) wipeOnFork(k, mm);
   reconnectConsole(k);
+  resetOutside(k);
   resumeEntry(k);
 }

@@ -4,6 +4,7 @@
 // Many sandboxes live in one thread. Those that wait are promises: they cost no thread and no CPU.
 // Those that run take turns of the event loop, shorter ones when there are several.
 import { consoleReadable, consoleWritable } from '../../kernel/ipc/console.ts';
+import { pumpOutside } from '../../kernel/inet/outside.ts';
 import { nowNs } from '../../kernel/time/clock.ts';
 import { nextDeadlineNs, runTimers } from '../../kernel/time/timers.ts';
 import { setSliceInterval } from '../../host/slice-timer.ts';
@@ -41,6 +42,7 @@ export async function drive(instance: Instance, options: DriveOptions): Promise<
     setSliceInterval(SLICE_MS);
     const burstMs = busy > 0 ? SLICE_MS : options.burstMs ?? BURST_MS;
     const state = runner.run(Math.min(start + burstMs * 1e6, options.deadlineNs));
+    if (k.ports.net !== undefined) pumpOutside(k);
     if (state === 'exited' || state === 'stopped') {
       setSliceInterval(0);
       return state;

@@ -25,6 +25,8 @@ export interface Instance {
   readonly roots: readonly HostRoot[];
   /** Ends its use of the snapshot that it was made of. */
   readonly release: () => void;
+  /** Ends its part of the host's network, once what was sent is out; null without one. */
+  closeNet: (() => Promise<void>) | null;
   /** Set by closeInstance(). */
   closed: boolean;
 }
@@ -72,7 +74,7 @@ export function makeInstance(
 ): Instance {
   const counters = makeCounters();
   const runner = new Runner(k, zygote.machine, zygote.stale, counters);
-  return { k, zygote, runner, console, counters, roots, release, closed: false };
+  return { k, zygote, runner, console, counters, roots, release, closeNet: null, closed: false };
 }
 
 /** Ends a sandbox: its records, machine and host descriptors. Idempotent. */

@@ -111,6 +111,8 @@ export class Session {
       };
     } finally {
       signal?.removeEventListener('abort', onAbort);
+      // What the guest has sent leaves before anybody hears that it has ended.
+      await this.instance.closeNet?.();
       this.#finish();
     }
   }

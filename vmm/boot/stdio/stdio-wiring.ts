@@ -20,12 +20,18 @@ const STDIN_BYTES = 256 * 1024;
 
 type Output = OutputPipe | null;
 
+/** Whether a sandbox has to do with the host's network. */
+export function wantsNetwork({ publish, network }: SandboxOptions): boolean {
+  return network === 'host' || (publish?.length ?? 0) > 0;
+}
+
 /** Makes the console that the options ask for. */
 export function wireStdio(options: SandboxOptions): Stdio {
   const stdout = options.stdout ?? 'piped';
   const stderr = options.stderr ?? 'piped';
   if (options.stdin === 'inherit' && stdout === 'inherit' && stderr === 'inherit') {
-    const console = new HostConsole(options.burstMs);
+    // Connections come by way of the event loop.
+    const console = new HostConsole(wantsNetwork(options) ? 0 : options.burstMs);
     return { console, stdout: null, stderr: null, finish: () => {} };
   }
   return wireQueues(options.stdin ?? 'null', [stdout, stderr]);

@@ -22,7 +22,7 @@ import { makeBytes } from '../state/containers.ts';
 import { wake } from '../task/block.ts';
 import type { IoBuffer } from '../vfs/file-ops.ts';
 import {
-  anyEndpoint, destinationOf, familyIn, isAny, isBroadcast, parseEndpoint, portOf, sourceFor,
+  anyEndpoint, destinationOf, familyIn, isAny, isBroadcast, isLoopback, parseEndpoint, portOf, sourceFor,
   withPort,
 } from './endpoint.ts';
 import { bindAutomatically, clearLocal, receiverOf, setLocal, setRemote } from './ports.ts';
@@ -41,7 +41,7 @@ export function connectDatagram(k: Kernel, socket: Socket, raw: Uint8Array): num
   if (typeof parsed === 'number') return parsed;
   const to = destinationOf(parsed);
   if (isBroadcast(to) && (socket.options & OPTION_BROADCAST) === 0) return -EACCES;
-  const error = checkRoute(socket, to);
+  const error = checkRoute(k, socket, to);
   if (error < 0) return error;
   const bound = bindAutomatically(k, socket);
   if (bound < 0) return bound;
@@ -84,13 +84,14 @@ export function sendDatagram(
   if (portOf(wanted) === 0) return -EINVAL;
   const target = destinationOf(wanted);
   if (isBroadcast(target) && (socket.options & OPTION_BROADCAST) === 0) return -EACCES;
-  const error = checkRoute(socket, target);
+  const error = checkRoute(k, socket, target);
   if (error < 0) return error;
   const pending = takeError(socket);
   if (pending < 0) return pending;
   if ((socket.shutdown & SHUTDOWN_SEND) !== 0) return -EPIPE;
   const bound = bindAutomatically(k, socket);
   if (bound < 0) return bound;
+  if (!isLoopback(target)) return sendOutside(k, socket, from, target);
   const message = makeMessage(k, from, bytes);
   if (message === null) return -EFAULT;
   const local = socket.name?.data ?? anyEndpoint(socket.domain, 0);
@@ -106,6 +107,15 @@ export function sendDatagram(
   k.arena.free(message);
   if (receiver === null) tellUnreachable(k, socket);
   return bytes;
+}
+
+function sendOutside(k: Kernel, socket: Socket, from: IoBuffer, to: Uint8Array): number {
+  const data = new Uint8Array(from.remaining);
+  if (from.take(data) < data.length) return -EFAULT;
+  const handle = k.ports.net?.sendDatagram(socket.hostHandle, socket.address, to, data) ?? 0;
+  if (handle < 0) return handle;
+  socket.hostHandle = handle;
+  return data.length;
 }
 
 /** ICMP port unreachable: only connected sockets hear of it. */
@@ -150,6 +160,8 @@ export function pollDatagram(_k: Kernel, socket: Socket): number {
 /** Closes a socket and drops the reference of its file. */
 export function closeDatagram(k: Kernel, socket: Socket): void {
   socket.isClosed = true;
+  if (socket.hostHandle !== 0) k.ports.net?.destroy(socket.hostHandle, false);
+  socket.hostHandle = 0;
   socket.shutdown = SHUTDOWN_BOTH;
   clearLocal(k, socket);
   dropMessages(k, socket);

@@ -34,6 +34,7 @@ import {
   portOf, sourceFor,
 } from './endpoint.ts';
 import { copyOptions, isV6Only } from './options.ts';
+import { connectOutside, isOutbound } from './outside.ts';
 import {
   bindAutomatically, clearLocal, isListenedAt, listenerAt, setLocal, setRemote,
 } from './ports.ts';
@@ -91,7 +92,7 @@ function startConnect(k: Kernel, socket: Socket, raw: Uint8Array): number {
   const parsed = parseEndpoint(socket.domain, raw);
   if (typeof parsed === 'number') return parsed;
   const to = destinationOf(parsed);
-  const error = checkRoute(socket, to);
+  const error = checkRoute(k, socket, to);
   if (error < 0) return error;
   const bound = bindAutomatically(k, socket);
   if (bound < 0) return bound;
@@ -100,17 +101,19 @@ function startConnect(k: Kernel, socket: Socket, raw: Uint8Array): number {
   setRemote(k, socket, to);
   socket.shutdown = 0;
   socket.hungUp = false;
+  if (!isLoopback(to)) return connectOutside(k, socket, to);
   const listener = listenerAt(k, to);
   if (listener === null) refuse(k, socket);
   else if (isQueueFull(listener)) socket.state = TCP_SYN_SENT;
-  else establish(k, socket, listener);
+  else establishFrom(k, socket, listener);
   return 0;
 }
 
-/** Whether the way to an address exists: only lo does. */
-export function checkRoute(socket: Socket, to: Uint8Array): number {
+/** Whether the way to an address exists: only lo does, unless the sandbox may reach the outside. */
+export function checkRoute(k: Kernel, socket: Socket, to: Uint8Array): number {
   if (isMapped(to) && isV6Only(socket)) return -ENETUNREACH;
-  if (isMulticast(to) || isBroadcast(to) || !isLoopback(to)) return -ENETUNREACH;
+  if (isMulticast(to) || isBroadcast(to)) return -ENETUNREACH;
+  if (!isLoopback(to) && !isOutbound(k)) return -ENETUNREACH;
   const local = socket.name?.data;
   // Linux: an IPv4 address has no way to an IPv6 one.
   const differs = local !== undefined && !isAny(local) && isMapped(local) !== isMapped(to);
@@ -122,7 +125,15 @@ function refuse(k: Kernel, socket: Socket): void {
 }
 
 /** The three-way handshake: a new socket in the listener's backlog is the client's peer. */
-function establish(k: Kernel, client: Socket, listener: Socket): void {
+function establishFrom(k: Kernel, client: Socket, listener: Socket): void {
+  const { name, remote } = client;
+  if (name !== null && remote !== null) establish(k, client, listener, name.data, remote.data);
+}
+
+/** The same for a client at `from` that connects to `to`. */
+export function establish(
+  k: Kernel, client: Socket, listener: Socket, from: Uint8Array, to: Uint8Array,
+): void {
   const connection = makeSocket(k, listener.type);
   connection.domain = listener.domain;
   connection.protocol = listener.protocol;
@@ -131,8 +142,8 @@ function establish(k: Kernel, client: Socket, listener: Socket): void {
   connection.receiveLimit = listener.receiveLimit;
   connection.lingerSec = listener.lingerSec;
   copyOptions(k, listener, connection);
-  if (client.remote !== null) setLocal(k, connection, client.remote.data);
-  if (client.name !== null) setRemote(k, connection, client.name.data);
+  setLocal(k, connection, to);
+  setRemote(k, connection, from);
   connectPair(k, client, connection);
   appendPending(listener, connection);
   wakeFor(k, client.queue, POLLOUT | POLLWRNORM);
@@ -153,7 +164,7 @@ function admitWaiting(k: Kernel, listener: Socket): void {
   for (const socket of listedSockets(k, false)) {
     if (isQueueFull(listener)) return;
     if (socket.state !== TCP_SYN_SENT || socket.remote === null) continue;
-    if (listenerAt(k, socket.remote.data) === listener) establish(k, socket, listener);
+    if (listenerAt(k, socket.remote.data) === listener) establishFrom(k, socket, listener);
   }
 }
 
@@ -166,7 +177,12 @@ export function endConnection(k: Kernel, socket: Socket, error: number): void {
   wake(k, socket.queue);
 }
 
-/** Tells the peer that no more is coming. */
+/** Tells the peer that no more is coming, after SHUTDOWN_SEND was set. */
+export function finishSending(k: Kernel, socket: Socket): void {
+  sendFin(k, socket);
+  endIfDone(socket);
+}
+
 function sendFin(k: Kernel, socket: Socket): void {
   const { peer } = socket;
   if (peer === null || peer.isClosed || peer.state !== TCP_ESTABLISHED) return;
@@ -203,8 +219,7 @@ export function shutDownStream(k: Kernel, socket: Socket, how: number): number {
       const isFirst = (bits & ~socket.shutdown & SHUTDOWN_SEND) !== 0;
       socket.shutdown |= bits;
       if (!isFirst) break;
-      sendFin(k, socket);
-      endIfDone(socket);
+      finishSending(k, socket);
     }
   }
   wake(k, socket.queue);

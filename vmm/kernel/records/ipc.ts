@@ -157,6 +157,10 @@ export interface Socket extends Rec {
   isListed: boolean;
   nextListed: Socket | null;
   previousListed: Socket | null;
+  /** It stands for the host's end of a connection with the outside (inet/outside.ts). */
+  isOutside: boolean;
+  /** NetPort's number of the host's socket; 0 = none. */
+  hostHandle: number;
   /** Options of levels below SOL_SOCKET that were set, see inet/options.ts; or null. */
   protocolOptions: Bytes | null;
   /** What a bound path leads to; null for abstract names. */
@@ -201,6 +205,8 @@ export const Socket: Kind<Socket> = kind<Socket>(KIND.socket, 'Socket', {
   isListed: fBool,
   nextListed: next(fRef(() => Socket), 'listed', { back: 'previousListed', flag: 'isListed' }),
   previousListed: previous(fRef(() => Socket), 'nextListed'),
+  isOutside: fBool,
+  hostHandle: nosave(fU32),
   protocolOptions: fRef(() => Bytes),
   inode: held(fRef(() => Inode)),
   options: fU32,
