@@ -7,8 +7,8 @@ import type { Socket as HostDatagram } from 'node:dgram';
 import { ECONNRESET, errnoOf } from '../../abi/errno.ts';
 import { CatavmmError } from '../../errors.ts';
 import {
-  acceptOutside, closedOutside, endAt, endedOutside, failedOutside, openedOutside,
-  receiveDatagramOutside, receiveOutside,
+  acceptOutside, closedOutside, endAt, endedOutside, failedOutside, hasUnsent, openedOutside,
+  pumpOutside, receiveDatagramOutside, receiveOutside,
 } from '../../kernel/inet/outside.ts';
 import { isMapped, portOf } from '../../kernel/inet/endpoint.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
@@ -22,6 +22,7 @@ import { openDatagram } from './host-datagram.ts';
 const HANDLES_MOST = 4096;
 /** How long what a guest has sent may take to leave after its end. */
 const DRAIN_MS = 2000;
+const DRAIN_STEP_MS = 2;
 const EMFILE = 24;
 
 /** One connection of the host. */
@@ -195,6 +196,11 @@ export class HostNet implements NetPort {
 
   /** Ends everything, once what guests have sent is out, or DRAIN_MS later. Idempotent. */
   async close(): Promise<void> {
+    const untilMs = performance.now() + DRAIN_MS;
+    while (!this.#isClosed && hasUnsent(this.#k) && performance.now() < untilMs) {
+      pumpOutside(this.#k);
+      await new Promise((resolve) => { setTimeout(resolve, DRAIN_STEP_MS); });
+    }
     this.#isClosed = true;
     for (const server of this.#servers) server.close();
     for (const datagram of this.#datagrams.values()) datagram.close();

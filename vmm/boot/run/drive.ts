@@ -54,6 +54,8 @@ export async function drive(instance: Instance, options: DriveOptions): Promise<
       busy--;
       continue;
     }
+    // Whoever waited for room in a connection with the outside may have it now.
+    if (k.root.runHead !== null) continue;
     const waiting = waitForHost(instance, options);
     if (waiting !== undefined) {
       setSliceInterval(0);

@@ -22,8 +22,8 @@ import { makeBytes } from '../state/containers.ts';
 import { wake } from '../task/block.ts';
 import type { IoBuffer } from '../vfs/file-ops.ts';
 import {
-  anyEndpoint, destinationOf, familyIn, isAny, isBroadcast, isLoopback, parseEndpoint, portOf, sourceFor,
-  withPort,
+  anyEndpoint, destinationOf, familyIn, isAny, isBroadcast, isLoopback, parseEndpoint,
+  portOf, sourceFor, withPort,
 } from './endpoint.ts';
 import { bindAutomatically, clearLocal, receiverOf, setLocal, setRemote } from './ports.ts';
 import { checkRoute } from './stream.ts';

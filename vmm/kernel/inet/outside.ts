@@ -165,6 +165,14 @@ function pump(k: Kernel, end: Socket): void {
   if (end.state === TCP_CLOSE && end.firstMessage === null) dropEnd(k, end, false);
 }
 
+/** Whether something that guests have sent has not been taken by the host yet. */
+export function hasUnsent(k: Kernel): boolean {
+  for (const end of listedSockets(k, false)) {
+    if (end.isOutside && end.firstMessage !== null) return true;
+  }
+  return false;
+}
+
 /** The host's socket is gone for good. */
 export function closedOutside(k: Kernel, end: Socket): void {
   shutDownEnd(k, end);

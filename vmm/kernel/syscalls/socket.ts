@@ -186,7 +186,7 @@ export const socketCalls: Family = {
   socketpair: full(socketpair),
   bind: full(bind),
   listen: full(listen),
-  connect: partial(connect, 'To sockets of the sandbox; other addresses are ENETUNREACH.'),
+  connect: partial(connect, 'Addresses outside of the sandbox are ENETUNREACH without --net host.'),
   accept: full(accept),
   accept4: full(accept4),
   shutdown: full(shutdown),
