@@ -50,6 +50,7 @@ const rows: readonly Row[] = [
   { name: 'other-process' },
   { name: 'process-limit', variants: both },
   { name: 'process-storm', flags: ['--memory', '64m'], timeoutMs: 60_000, retries: 1 },
+  { name: 'holes', files: { given: 'content of a file'.repeat(500) }, variants: both },
   { name: 'inotify', variants: both },
   { name: 'sendfile' },
   { name: 'splice', stdin: 'first line\nsecond line\n', variants: both, retries: 1 },

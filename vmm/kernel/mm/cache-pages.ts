@@ -198,15 +198,27 @@ export function freePages(k: Kernel, inode: Inode, first: number): void {
   pages.length = Math.min(pages.length, Math.ceil(first / CHUNK_PAGES));
 }
 
-/** How many pages are cached. */
-export function countPages(inode: Inode): number {
+/** Frees one cached page. Preconditions: nothing maps it. */
+export function freePage(k: Kernel, inode: Inode, index: number): void {
+  const slot = slotOf(inode, index);
+  if (slot === 0) return;
+  k.frames.release(u32[slot] as number);
+  u32[slot] = 0;
+}
+
+/** How many pages are cached from `first` on. */
+export function countPages(inode: Inode, first: number = 0): number {
   let count = 0;
   const { pages } = inode;
-  for (let chunkIndex = 0; pages !== null && chunkIndex < pages.length; chunkIndex++) {
+  if (pages === null) return 0;
+  for (let chunkIndex = Math.floor(first / CHUNK_PAGES); chunkIndex < pages.length; chunkIndex++) {
     const chunk = pages.get(chunkIndex);
     if (chunk === null) continue;
     const slots = (chunk.address >> 2) + WORDS;
-    for (let slot = slots; slot < slots + CHUNK_PAGES; slot++) if (u32[slot] !== 0) count++;
+    const start = Math.max(first - chunkIndex * CHUNK_PAGES, 0);
+    for (let slot = slots + start; slot < slots + CHUNK_PAGES; slot++) {
+      if (u32[slot] !== 0) count++;
+    }
   }
   return count;
 }

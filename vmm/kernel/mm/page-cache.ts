@@ -10,6 +10,7 @@ import type { IoBuffer } from '../vfs/file-ops.ts';
 import {
   cachedFrame, freePages, loadPage, ownPage, readLower,
 } from './cache-pages.ts';
+import { dropToHole } from './holes.ts';
 import { softLimit } from './limits.ts';
 import { unmapPages } from './shared-pages.ts';
 
@@ -163,6 +164,10 @@ export function punchPages(k: Kernel, inode: Inode, start: number, end: number):
     const index = Math.floor(offset / PAGE_BYTES);
     const within = offset % PAGE_BYTES;
     const to = Math.min(PAGE_BYTES, stop - index * PAGE_BYTES);
+    if (within === 0 && to === PAGE_BYTES && dropToHole(k, inode, index)) {
+      offset += PAGE_BYTES;
+      continue;
+    }
     // Lower content shows through an absent page, so the zeroes are a page there.
     if (cachedFrame(inode, index) === 0 && offset < inode.lowerBytes) {
       const loaded = loadPage(k, inode, index);

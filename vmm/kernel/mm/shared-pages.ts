@@ -40,6 +40,18 @@ export function moveMappings(
   }
 }
 
+/** Clears the entries that map the cached page `index`; private copies stay. */
+export function unmapShared(k: Kernel, inode: Inode, index: number): void {
+  for (let vma = inode.firstVma; vma !== null; vma = vma.nextOfInode) {
+    const gva = vma.start + index * PAGE_BYTES - vma.fileOffset;
+    if (gva < vma.start || gva >= vma.end) continue;
+    const at = findEntry(k.tables, vma.mm.rootTable, gva);
+    if (at === 0) continue;
+    const low = u32[at] as number;
+    if ((low & PTE_P) !== 0 && (low & PTE_SHARED) !== 0) dropPage(k, vma.mm, at, gva);
+  }
+}
+
 /** Clears the entries of pages [first, end) in all mappings, private copies included. */
 export function unmapPages(k: Kernel, inode: Inode, first: number, end: number): void {
   for (let vma = inode.firstVma; vma !== null; vma = vma.nextOfInode) {

@@ -431,7 +431,7 @@ export const readWriteCalls: Family = {
   pwritev: full(pwritev),
   preadv2: partial(preadv2, 'RWF_ATOMIC is EOPNOTSUPP; hints have no effect.'),
   pwritev2: partial(pwritev2, 'RWF_ATOMIC is EOPNOTSUPP; hints have no effect.'),
-  lseek: partial(lseek, 'SEEK_DATA and SEEK_HOLE see every file as one run of data.'),
+  lseek: full(lseek),
   sendfile: partial(sendfile, 'At most 16 MiB in one call; the source is a regular file.'),
   copy_file_range: partial(copyFileRange, 'At most 16 MiB in one call.'),
 };

@@ -1,7 +1,9 @@
 // What stat(2) says about identity: inode and device numbers, the same over save and restore, also
 // after a rename and after the first write.
-import { S_IFLNK, S_IFMT } from '../../abi/stat.ts';
+import { S_IFLNK, S_IFMT, S_IFREG } from '../../abi/stat.ts';
 import type { Kernel } from '../kernel.ts';
+import { countDataPages } from '../mm/holes.ts';
+import { PAGE_BYTES } from '../ports.ts';
 import {
   type Dentry, FS_ANON, FS_DEV, FS_OVERLAY, FS_PROC, FS_SYS, type Inode,
 } from '../records/vfs.ts';
@@ -10,6 +12,9 @@ import { descriptorMode } from './proc/process-dir.ts';
 
 /** Files of the upper layer count from here, above any inode number of the lower layer. */
 const UPPER_INO_BASE = 2 ** 40;
+
+/** Blocks of 512 bytes in a page. */
+const PAGE_BLOCKS = 8;
 
 /** Device numbers of the file systems that are ours: anonymous devices 0:0xfff01 and up. */
 const DEVICES: ReadonlyMap<number, number> = new Map([
@@ -45,10 +50,11 @@ export function minorOf(device: number): number {
   return (device & 0xff) | ((device >>> 12) & 0xfff00);
 }
 
-/** st_blocks: as if every page up to the end were there. */
+/** st_blocks: of the pages that are no holes. */
 export function blockCount(inode: Inode): number {
   if ((inode.mode & S_IFMT) === S_IFLNK || inode.fs === FS_PROC || inode.fs === FS_SYS) return 0;
-  return Math.ceil(inode.bytes / 4096) * 8;
+  if ((inode.mode & S_IFMT) !== S_IFREG) return Math.ceil(inode.bytes / PAGE_BYTES) * PAGE_BLOCKS;
+  return countDataPages(inode) * PAGE_BLOCKS;
 }
 
 /** st_blksize. */

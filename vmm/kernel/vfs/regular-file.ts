@@ -9,6 +9,7 @@ import {
 import { FIGETBSZ, FIONREAD } from '../../abi/ioctl.ts';
 import { POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from '../../abi/poll.ts';
 import type { Kernel } from '../kernel.ts';
+import { nextData, nextHole } from '../mm/holes.ts';
 import { FILE_BYTES_MOST, readFilePages, writeFilePages } from '../mm/page-cache.ts';
 import { writeU32, writeU64 } from '../mm/user-memory.ts';
 import type { Task } from '../records/task.ts';
@@ -56,13 +57,6 @@ export function seekWithin(file: File, offset: number, whence: number, bytes: nu
     case SEEK_END:
       target += bytes;
       break;
-    case SEEK_DATA:
-      if (offset < 0 || offset >= bytes) return -ENXIO;
-      break;
-    case SEEK_HOLE:
-      if (offset < 0 || offset >= bytes) return -ENXIO;
-      target = bytes;
-      break;
     default:
       return -EINVAL;
   }
@@ -71,8 +65,18 @@ export function seekWithin(file: File, offset: number, whence: number, bytes: nu
   return target;
 }
 
+function seekHole(file: File, inode: Inode, offset: number, whence: number): number {
+  if (offset < 0 || offset >= inode.bytes) return -ENXIO;
+  const found = whence === SEEK_DATA ? nextData(inode, offset) : nextHole(inode, offset);
+  if (found < 0) return -ENXIO;
+  file.position = found;
+  return found;
+}
+
 function seekRegular(_k: Kernel, file: File, offset: number, whence: number): number {
-  const { bytes } = file.inode as Inode;
+  const inode = file.inode as Inode;
+  const { bytes } = inode;
+  if (whence === SEEK_DATA || whence === SEEK_HOLE) return seekHole(file, inode, offset, whence);
   if (whence <= SEEK_END && offset > FILE_BYTES_MOST) return -EINVAL;
   return seekWithin(file, offset, whence, bytes);
 }
