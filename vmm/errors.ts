@@ -12,7 +12,6 @@ export type CatavmmErrorCode =
   | 'CATAVMM_POOL_FULL'
   | 'CATAVMM_OUTPUT_LIMIT'
   | 'CATAVMM_SECRETS'
-  | 'CATAVMM_PROCESSES'
   | 'CATAVMM_INTERNAL';
 
 const BRAND: symbol = Symbol.for('catavmm.CatavmmError');

@@ -31,6 +31,11 @@ const python: () => Program = () => ({
   stdins: ['some words\n'],
 });
 
+const twins: () => Program = () => ({
+  command: ['/usr/bin/python3', fixturePath('python/twins.py')],
+  stdins: ['first\nand second\n', '', 'another word\n'],
+});
+
 /** What a program prints natively once it is ready, and how it ends. */
 function runTail(
   { command }: Program, stdin: string, folder: string,
@@ -78,6 +83,7 @@ testCompiler('a family of processes answers in every cold boot', () => {
 
 for (const [what, make, testIt] of [
   ['a family of processes', family, testCompiler], ['Python with its workers', python, testPython],
+  ['Python with a twin', twins, testPython],
 ] as const) {
   testIt(`${what} answers in warm boots, in forks, and in forks of forks`, async () => {
     const program = make();
@@ -112,6 +118,24 @@ testCompiler('a checkpoint of a family is a layer, from which it goes on', async
       }
       await running.close();
     });
+  });
+}, { timeoutMs: 120_000 });
+
+testPython('layers over an image of two processes go on from what both have', () => {
+  withScratch((folder) => {
+    const { command } = twins();
+    const flags = ['--entry', 'stdin'];
+    const parent = buildImage(folder, 'parent.cfi', { argv: command, flags });
+    const layer = join(folder, 'layer.cfi');
+    const handler = 'what the layer has read';
+    const built = runCatavmm(['build', '-o', layer, '--from', parent, '--handler', handler]);
+    assert.is(built.code, 0, textOf(built.stderr));
+    for (const stdin of ['', 'one\n', 'two\nand three\n']) {
+      const all = runTail({ command, stdins: [] }, `${handler}\n${stdin}`, folder);
+      const own = { ...all, stdout: all.stdout.slice(all.stdout.indexOf('\n') + 1) };
+      for (let i = 0; i < 2; i++) assertBoot(layer, stdin, own);
+    }
+    assert.is(runCatavmm(['verify', layer]).code, 0);
   });
 }, { timeoutMs: 120_000 });
 

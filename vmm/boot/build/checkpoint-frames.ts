@@ -57,6 +57,8 @@ export interface FrameWork {
   readonly marks: Region;
   readonly map: Region;
   readonly page: Region;
+  /** Numbers of hot frames of layers below that a page has got. */
+  readonly taken: Set<number>;
   readFrame(combined: number, target: Uint8Array): void;
 }
 
@@ -209,16 +211,28 @@ function numberListed(
   return next;
 }
 
-/** Private pages that are as they were in the layers below share a frame with those. */
-function nameSameFrames(work: FrameWork, { mm }: Space, below: LayersBelow): void {
-  const { k, window, marks, map, spaces } = work;
-  const base = (map.address >> 2) + window.bankFrames;
-  const isFirst = spaces[0]?.mm === mm;
+/**
+ * Private pages that are as they were in the layers below share a frame with those. A hot one has
+ * one page alone, so where there are several address spaces it is taken by the first at most.
+ */
+function nameSameFrames(work: FrameWork, space: Space, below: LayersBelow): void {
+  const { k, window, marks, map, spaces, firstOwn } = work;
+  const { mm, copies } = space;
+  const numbers = map.address >> 2;
+  const isFirst = spaces[0] === space;
   visitSameFrames(k.ports.frames, window, mm.rootTable, below, isFirst, (bankFrame, baseFrame) => {
     const mark = u8[marks.address + bankFrame] as number;
     if ((mark & (markShared | MARK_CACHED)) !== 0) return;
-    const at = (map.address >> 2) + bankFrame;
-    if (u32[at] === notNumbered) u32[at] = u32[base + baseFrame] as number;
+    if (u32[numbers + bankFrame] !== notNumbered) return;
+    const combined = window.bankFrames + baseFrame;
+    const copy = (mark & MARK_SEVERAL) === 0 ? copies.get(combined) : undefined;
+    const number = copy ?? u32[numbers + combined] as number;
+    if (number >= firstOwn && spaces.length > 1) {
+      if ((u8[marks.address + combined] as number) !== 0 && copy === undefined) return;
+      if (work.taken.has(number)) return;
+      work.taken.add(number);
+    }
+    u32[numbers + bankFrame] = number;
   });
 }
 

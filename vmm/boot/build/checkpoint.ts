@@ -3,7 +3,7 @@
 // and stream out later in their new order.
 import type { Kernel } from '../../kernel/kernel.ts';
 import { processOf } from '../../kernel/kernel.ts';
-import { pfnAt, PTE_SHARED } from '../../kernel/mm/pte.ts';
+import { pfnAt, PTE_NX_HIGH, PTE_SHARED, setEntry } from '../../kernel/mm/pte.ts';
 import { PAGE_BYTES } from '../../kernel/ports.ts';
 import { Inode, Mm } from '../../kernel/records/index.ts';
 import { Words } from '../../kernel/state/containers.ts';
@@ -35,6 +35,8 @@ export interface Checkpoint {
   tableCount: number;
   /** Combined indexes (bank i: i, base i: bankFrames + i) of the saved frames, in image order. */
   frameOrder: Uint32Array;
+  /** How many address spaces there are. */
+  spaces: number;
   /** How many frames lie in layers below, which stay as they are. */
   baseFrames: number;
   /** How many of the first frames were touched in the profiled run, in that order. */
@@ -77,6 +79,7 @@ export function takeCheckpoint(
       tables: tables.bytes,
       tableCount: tables.count,
       frameOrder: orderFrames(work, counts.own),
+      spaces: work.spaces.length,
       baseFrames: below.frames,
       hotFrames: counts.hot,
       writeFrames: counts.written,
@@ -108,6 +111,7 @@ function beginWork(k: Kernel, firstOwn: number): FrameWork {
     layout: createLayout(memory),
     marks: takeRegion(frames),
     page: takeRegion(PAGE_BYTES),
+    taken: new Set(),
     readFrame: (combined, target) => readFrame(k, combined, target),
   };
 }
@@ -174,22 +178,37 @@ function packSpace(
 /**
  * Takes hot pages of private file mappings out of the page cache's hands in the packed tables: the
  * frame stays named by both, and being a base frame it can never change, but a boot may pre-copy
- * the page like any other private one. Of several pages that have the frame the first one.
+ * the page like any other private one. Of several pages that have the frame the first one; the
+ * others name the page cache's frame.
  */
 function unshareHotPages(work: FrameWork, space: Space, tables: number, hotFrames: number): void {
-  const { mm, root } = space;
+  const { mm, root, copies } = space;
   const seen: Set<number> = new Set();
+  const cached = new Map([...copies].map(([combined, number]) =>
+    [number - work.firstOwn, u32[(work.map.address >> 2) + combined] as number]));
   for (let i = 0; hotFrames > 0 && i < mm.vmas.length; i++) {
     const vma = mm.vmas.get(i);
     if (vma === null || vma.inode === null || (vma.flags & MAP_SHARED) !== 0) continue;
     for (let gva = vma.start; gva < vma.end; gva += PAGE_BYTES) {
       const leaf = findImageLeaf(tables, gva / PAGE_BYTES, root);
       const own = leaf === 0 ? -1 : pfnAt(leaf) - BASE_GPA / PAGE_BYTES - work.firstOwn;
-      if (own < 0 || own >= hotFrames || seen.has(own)) continue;
-      seen.add(own);
-      u32[leaf] = ((u32[leaf] as number) & ~PTE_SHARED) >>> 0;
+      if (own < 0 || own >= hotFrames) continue;
+      if (!seen.has(own)) {
+        seen.add(own);
+        u32[leaf] = ((u32[leaf] as number) & ~PTE_SHARED) >>> 0;
+        continue;
+      }
+      const number = cached.get(own);
+      if (number !== undefined) nameFrame(leaf, number);
     }
   }
+}
+
+/** Lets a packed leaf entry name another frame of the image. */
+function nameFrame(leaf: number, number: number): void {
+  const low = (u32[leaf] as number) & 0xfff;
+  const isExecutable = ((u32[leaf + 1] as number) & PTE_NX_HIGH) === 0;
+  setEntry(leaf, BASE_GPA / PAGE_BYTES + number, low, isExecutable);
 }
 
 /** Changes frame ids and places of tables in the saved copy. */

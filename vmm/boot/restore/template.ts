@@ -95,7 +95,8 @@ function describe(
     objects: objectsPiece,
     relations: relationsPiece,
     tables: tablesPiece,
-    hot: layers.length === origin.layers.length ? origin.hot : null,
+    // Of several processes, a frame that was hot may have come to be several's.
+    hot: layers.length === origin.layers.length && checkpoint.spaces === 1 ? origin.hot : null,
     root: 0,
     cpu: origin.cpu,
     limitBytes: origin.limitBytes,

@@ -22,7 +22,7 @@ type Group = readonly [note: string, names: string];
 const HANDLED: readonly Group[] = [
   ['Threads are records that say where they wait; a fork has copies of all of them.',
     'clone clone3 exit set_tid_address set_robust_list get_robust_list futex sched_yield'],
-  ['A program that has a child is not saved or forked (CATAVMM_PROCESSES); forks may have them.',
+  ['Processes are records with page tables of their own; a fork has copies of all of them.',
     'fork vfork'],
   ['A PID namespace of its own: ids stay what the program saw.',
     'getpid getppid gettid getpgrp getpgid setpgid getsid setsid wait4 waitid'],
