@@ -93,7 +93,7 @@ const GROUPS: readonly Group[] = [
   ],
 
   // Other processes.
-  ['process_mrelease', ENOSYS, 'There are no pidfds.'],
+  ['process_mrelease', ENOSYS, 'As before Linux 5.15: memory goes with its process.'],
 
   // Security modules and self-restriction.
   [

@@ -298,5 +298,5 @@ export const memoryCalls: Family = {
   mlockall: full(mlockall),
   munlockall: full(munlockall),
   membarrier: partial(membarrier, 'The rseq commands are EINVAL.'),
-  process_madvise: missing(ENOSYS, 'As before Linux 5.10: there are no pidfds.'),
+  process_madvise: missing(ENOSYS, 'As before Linux 5.10: callers use madvise(2).'),
 };
