@@ -8,7 +8,7 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import process from 'node:process';
 import type {
-  LogFile, ProgramOptions, PublishedPort, SandboxOptions, Volume,
+  AutosaveOptions, LogFile, ProgramOptions, PublishedPort, SandboxOptions, Volume,
 } from '../vmm/options.ts';
 import type { Arguments, Environment } from './args.ts';
 import { UsageError } from './errors.ts';
@@ -82,6 +82,7 @@ export function parseLog(text: string, cwd: string): LogFile {
 }
 
 const portMost = 65_535;
+const callsMost = 1_000_000_000;
 
 /** `[ADDR:]HOST:GUEST`, an IPv6 address in brackets. @throws UsageError */
 export function parsePublish(text: string): PublishedPort {
@@ -97,16 +98,32 @@ export function parsePublish(text: string): PublishedPort {
   return { ...(plain === undefined ? {} : { address: plain }), hostPort, guestPort };
 }
 
+/** `--checkpoint-every N` or `--fork-every N`. @throws UsageError */
+function parseAutosave(args: Arguments): AutosaveOptions | undefined {
+  const [restore, fork] = [args.text('checkpoint-every'), args.text('fork-every')];
+  if (restore !== undefined && fork !== undefined) {
+    throw new UsageError('--checkpoint-every and --fork-every do not go together.');
+  }
+  const text = restore ?? fork;
+  if (text === undefined) return undefined;
+  const name = fork === undefined ? '--checkpoint-every' : '--fork-every';
+  const every = parseCount(text, name, callsMost);
+  if (every === 0) throw new UsageError(`${name}: it is at least 1.`);
+  return { every, kind: fork === undefined ? 'restore' : 'fork' };
+}
+
 /** Options that `boot` takes too. Only what was given is there. */
 export function parseLimits(
   args: Arguments,
-): Pick<SandboxOptions, 'memory' | 'timeoutMs' | 'logs' | 'publish' | 'network'> {
+): Pick<SandboxOptions, 'memory' | 'timeoutMs' | 'logs' | 'publish' | 'network' | 'autosave'> {
   const memory = args.text('memory');
   const timeout = args.text('timeout');
   const logs = args.list('log').map((text) => parseLog(text, process.cwd()));
   const publish = args.list('publish').map(parsePublish);
   const network = args.text('net') as SandboxOptions['network'];
+  const autosave = parseAutosave(args);
   return {
+    ...(autosave === undefined ? {} : { autosave }),
     ...(publish.length === 0 ? {} : { publish }),
     ...(network === undefined ? {} : { network }),
     ...(logs.length === 0 ? {} : { logs }),

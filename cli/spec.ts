@@ -89,6 +89,15 @@ const net: FlagSpec = {
   help: 'let TCP and UDP sockets of the guest reach what the host reaches (default: none)',
 };
 
+const checkpointEvery: FlagSpec = {
+  name: 'checkpoint-every', value: 'N',
+  help: 'for tests: after every N system calls, save the guest and go on from what was saved',
+};
+const forkEvery: FlagSpec = {
+  name: 'fork-every', value: 'N',
+  help: 'for tests: after every N system calls, go on in a fork of the guest',
+};
+
 /** What a program gets, in `run` and `build`. */
 const programFlags: readonly FlagSpec[] = [
   rootfs,
@@ -134,7 +143,7 @@ export const commands: readonly CommandSpec[] = [
     usage: '[flags] [--] COMMAND [argument …]',
     operands: { low: 1, high: Infinity, what: 'a command' },
     guest: true,
-    flags: [...programFlags, publish, net, checkpoint, allowSecrets],
+    flags: [...programFlags, publish, net, checkpoint, allowSecrets, checkpointEvery, forkEvery],
     examples: [
       "catavmm run -- python3 -c 'print(6 * 7)'",
       'catavmm run --memory 256m --timeout 5s sha256sum /etc/os-release',
@@ -216,6 +225,8 @@ export const commands: readonly CommandSpec[] = [
         choices: ['overlay', 'separated', 'lazy-io', 'io-cache', 'zygote', 'write-set'],
         help: 'for comparison: turn one technique off',
       },
+      checkpointEvery,
+      forkEvery,
       strace,
       straceSummary,
       report,

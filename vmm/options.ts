@@ -36,6 +36,14 @@ export interface PublishedPort {
   guestPort: number;
 }
 
+/** Saves a sandbox again and again, and goes on from what was saved: for tests of both. */
+export interface AutosaveOptions {
+  /** After so many system calls, at least 1. */
+  every: number;
+  /** 'restore': through an image file; 'fork': through a template in memory. */
+  kind: 'restore' | 'fork';
+}
+
 /** What every sandbox may be given. */
 export interface SandboxOptions {
   stdin?: StdinSource;
@@ -49,6 +57,8 @@ export interface SandboxOptions {
    * loopback address or on all. Nobody listens: they are reset.
    */
   publish?: readonly PublishedPort[];
+  /** Not together with a network. */
+  autosave?: AutosaveOptions;
   /** 'host': TCP and UDP sockets of the guest reach what the host reaches. Default 'none'. */
   network?: 'none' | 'host';
   /** Most guest memory: bytes, or a string such as '512Mi'. Default 512 MiB. */

@@ -78,15 +78,17 @@ export class Sandbox {
       const instance = launchProgram(options, stdio.console, phases);
       if (options.strace !== undefined) await traceCalls(instance, options.strace);
       if (wantsNetwork(options)) await connectNet(instance, options);
+      const origin = emptySnapshot(instance, options);
       const session = new Session(instance, phases, {
         mode: 'run',
         image: null,
         timeoutMs: options.timeoutMs,
         signal: options.signal,
         burstMs: options.burstMs,
+        swap: await autosave(instance, origin, options),
         onEnd: () => {},
       });
-      return new Sandbox(session, stdio, options, emptySnapshot(instance, options));
+      return new Sandbox(session, stdio, options, origin);
     });
   }
 
@@ -223,7 +225,19 @@ export async function startFrom(
   const { instance, start } = startSnapshot(snapshot, options, stdio.console, phases);
   if (options.strace !== undefined) await traceCalls(instance, options.strace);
   if (wantsNetwork(options)) await connectNet(instance, options);
-  return new Sandbox(start(), stdio, options, withRootfs(snapshot, options.rootfs));
+  const origin = withRootfs(snapshot, options.rootfs);
+  return new Sandbox(start(await autosave(instance, origin, options)), stdio, options, origin);
+}
+
+/** What has the sandbox replaced by what was saved of it; undefined unless that is asked for. */
+async function autosave(
+  instance: Instance, origin: Snapshot, options: BootOptions,
+): Promise<((instance: Instance) => Promise<Instance>) | undefined> {
+  if (options.autosave === undefined) return undefined;
+  const { startAutosave } = await import('./boot/build/autosave.ts');
+  return startAutosave(instance, origin, options, async (next) => {
+    if (options.strace !== undefined) await traceCalls(next, options.strace);
+  });
 }
 
 /** Loaded when it is asked for, as the runtime's sockets are. */

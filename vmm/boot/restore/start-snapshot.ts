@@ -8,7 +8,7 @@ import { ioCacheOf } from './io-cache.ts';
 import { launchSnapshot } from '../run/launch.ts';
 import type { EntropyPort } from '../../kernel/ports.ts';
 import type { Phases } from '../run/phases.ts';
-import { Session } from '../run/session.ts';
+import { Session, type SessionOptions } from '../run/session.ts';
 import { requireUnchanged, type Snapshot } from './snapshot.ts';
 import { listStartSpaces, type StartSpace } from './write-set.ts';
 import { recordWriteSet, wantsWriteSet } from './write-sets.ts';
@@ -26,7 +26,7 @@ export interface StartOptions extends BootOptions {
 /** Makes a sandbox and lets it run. @throws ImageError, HostError */
 export function startSnapshot(
   snapshot: Snapshot, options: StartOptions, console: WaitableConsole, phases: Phases,
-): { instance: Instance; start: () => Session } {
+): { instance: Instance; start: (swap?: SessionOptions['swap']) => Session } {
   // A cold boot has nothing to share: it sees files and directories as they are now.
   const isOff = (name: Technique): boolean => options.baseline?.without.includes(name) === true;
   const sharesIo = options.mode !== 'cold' && !isOff('io-cache');
@@ -34,7 +34,8 @@ export function startSnapshot(
   const isTrial = wantsWriteSet(snapshot) && options.baseline === undefined;
   const spaces = isTrial ? listStartSpaces(instance.k) : [];
   if (isTrial) tryOut(snapshot, instance, spaces);
-  const start = (): Session => new Session(instance, phases, {
+  const start = (swap?: SessionOptions['swap']): Session => new Session(instance, phases, {
+    swap,
     mode: options.mode,
     image: options.image,
     without: options.baseline?.without ?? [],

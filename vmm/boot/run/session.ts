@@ -9,7 +9,7 @@ import { CatavmmError } from '../../errors.ts';
 import { monotonicNs } from '../../host/clock.ts';
 import { getRuntime } from '../../host/runtime.ts';
 import type { BootMode, BootReport, Report, Status, Technique } from '../../options.ts';
-import { drive, type DriveEnd } from './drive.ts';
+import { drive, type DriveEnd, type DriveOptions } from './drive.ts';
 import { blameImage } from '../image/image-error.ts';
 import { closeInstance, type Instance } from './instance.ts';
 import type { Phases } from './phases.ts';
@@ -31,6 +31,8 @@ export interface SessionOptions {
   timeoutMs: number | undefined;
   signal: AbortSignal | undefined;
   burstMs: number | undefined;
+  /** Takes the sandbox's place when a hook has stopped it. */
+  swap?: ((instance: Instance) => Promise<Instance>) | undefined;
   /** Throws when nothing that the sandbox did can be relied on. */
   checkEnd?: () => void;
   /** Called once, before the sandbox's memory goes. */
@@ -38,7 +40,7 @@ export interface SessionOptions {
 }
 
 export class Session {
-  readonly instance: Instance;
+  #instance: Instance;
   readonly status: Promise<Status>;
   /** Resolves when all that the sandbox held is given back. Order: after `status`. */
   closed: Promise<void> = Promise.resolve();
@@ -50,10 +52,14 @@ export class Session {
   #broken: { error: unknown } | null = null;
 
   constructor(instance: Instance, phases: Phases, options: SessionOptions) {
-    this.instance = instance;
+    this.#instance = instance;
     this.#phases = phases;
     this.#options = options;
     this.status = this.#live();
+  }
+
+  get instance(): Instance {
+    return this.#instance;
   }
 
   /**
@@ -97,7 +103,7 @@ export class Session {
     signal?.addEventListener('abort', onAbort);
     try {
       const deadlineNs = timeoutMs === undefined ? Infinity : monotonicNs() + timeoutMs * 1e6;
-      const end = await drive(this.instance, {
+      const end = await this.#drive({
         deadlineNs, burstMs,
         isAborted: () => this.#broken !== null || signal?.aborted === true,
       });
@@ -114,6 +120,16 @@ export class Session {
       // What the guest has sent leaves before anybody hears that it has ended.
       await this.instance.closeNet?.();
       this.#finish();
+    }
+  }
+
+  /** Drives the sandbox, and whichever takes its place, to the end. */
+  async #drive(options: DriveOptions): Promise<DriveEnd> {
+    const { swap } = this.#options;
+    for (;;) {
+      const end = await drive(this.#instance, options);
+      if (end !== 'stopped' || swap === undefined) return end;
+      this.#instance = await swap(this.#instance);
     }
   }
 
