@@ -7,8 +7,8 @@ import { pythonMissing } from './python-missing.ts';
 
 const CALLS = '50';
 /** By what is behind the descriptors and waits of each. */
-const forked = ['files', 'pipes', 'sockets', 'inet', 'epoll', 'signals', 'futex', 'fork', 'exec'];
-const restored = ['files', 'pipes', 'inet', 'fork'];
+const forked = ['files', 'pipes', 'inet', 'epoll', 'signals', 'futex', 'exec', 'fork-memory'];
+const restored = ['files', 'sockets', 'ipc-processes'];
 
 const test = suite('test/oracle/autosave');
 const testC = needs(test, kvmMissing() ?? compilerMissing());
