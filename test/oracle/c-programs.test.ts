@@ -39,6 +39,7 @@ const rows: readonly Row[] = [
   { name: 'inet', variants: both, retries: 1 },
   { name: 'time', variants: both, retries: 2 },
   { name: 'locks', retries: 1 },
+  { name: 'proc-net' },
   { name: 'process', variants: both },
   { name: 'fork', variants: both, retries: 1 },
   { name: 'fork-memory', variants: both },

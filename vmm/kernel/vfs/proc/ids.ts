@@ -70,6 +70,11 @@ export const GEN = {
   children: 72,
   constant: 73,
   setting: 74,
+  netTcp: 75,
+  netTcp6: 76,
+  netUdp: 77,
+  netUdp6: 78,
+  netUnix: 79,
   // /proc/sys
   uuid: 80,
   bootId: 81,

@@ -2,6 +2,7 @@
 import { directoryWith } from './constants.ts';
 import { defineGenerator } from './generated.ts';
 import { GEN } from './ids.ts';
+import './net-sockets.ts';
 
 const SOCKETS = '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   ' +
   'uid  timeout inode ref pointer drops\n';
@@ -17,7 +18,9 @@ const DEVICES = 'Inter-|   Receive                                              
   '        0       0    0    0    0     0       0          0\n';
 
 defineGenerator(GEN.netLink, { mode: 0o120777, link: () => 'self/net' });
-defineGenerator(GEN.netDir, directoryWith({}, GEN.constant, [
+defineGenerator(GEN.netDir, directoryWith({
+  tcp: GEN.netTcp, tcp6: GEN.netTcp6, udp: GEN.netUdp, udp6: GEN.netUdp6, unix: GEN.netUnix,
+}, GEN.constant, [
   [1, 'arp', 'IP address       HW type     Flags       HW address            Mask     Device\n'],
   [2, 'dev', DEVICES],
   [3, 'if_inet6', '00000000000000000000000000000001 01 80 10 80       lo\n'],
