@@ -18,7 +18,7 @@ const DEVICES = 'Inter-|   Receive                                              
   '        0       0    0    0    0     0       0          0\n';
 
 defineGenerator(GEN.netLink, { mode: 0o120777, link: () => 'self/net' });
-defineGenerator(GEN.netDir, directoryWith({
+const files = directoryWith({
   tcp: GEN.netTcp, tcp6: GEN.netTcp6, udp: GEN.netUdp, udp6: GEN.netUdp6, unix: GEN.netUnix,
 }, GEN.constant, [
   [1, 'arp', 'IP address       HW type     Flags       HW address            Mask     Device\n'],
@@ -29,4 +29,11 @@ defineGenerator(GEN.netDir, directoryWith({
   [6, 'route', `${ROUTES.padEnd(127)}\n`],
   [7, 'udplite', SOCKETS],
   [8, 'udplite6', SOCKETS_6],
-]));
+]);
+
+/** The same for all processes, whose one directory it is in. */
+defineGenerator(GEN.netDir, {
+  mode: files.mode,
+  child: (k, _pid, name) => files.child?.(k, 0, name) ?? null,
+  list: (k) => files.list?.(k, 0) ?? [],
+});
