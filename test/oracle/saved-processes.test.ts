@@ -153,6 +153,20 @@ testCompiler('a program is saved whatever its children do', () => {
   });
 }, { timeoutMs: 60_000 });
 
+testPython('a server is saved when its workers wait for connections', () => {
+  withScratch((folder) => {
+    const program = {
+      command: ['/usr/bin/python3', fixturePath('python/prefork.py')],
+      stdins: ['one\ntwo\nthree\n', ''],
+    };
+    const flags = ['--entry', 'listen'];
+    const image = buildImage(folder, 'a.cfi', { argv: program.command, flags });
+    for (const stdin of program.stdins) {
+      assertBoot(image, stdin, runTail(program, stdin, folder));
+    }
+  });
+}, { timeoutMs: 60_000 });
+
 testKvm('a shell is saved while the program in its pipeline waits for input', () => {
   withScratch((folder) => {
     const script = 'x=$(echo all); echo ready; cat | tr a-z A-Z | while read line; do ' +
