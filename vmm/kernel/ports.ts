@@ -208,5 +208,5 @@ export interface Ports {
   /** None unless ports are published or the sandbox may reach the outside. */
   net?: NetPort;
   /** Text of /proc/cpuinfo for the one CPU that the guest sees; a minimal one unless given. */
-  cpuInfo?: string;
+  cpuInfo?: () => string;
 }

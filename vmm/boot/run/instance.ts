@@ -1,4 +1,5 @@
 // A sandbox in the making: a zygote joined with a kernel, a console and a rootfs.
+import { readCpuInfo } from '../../host/cpu-info.ts';
 import { HostRoot } from '../../host/files.ts';
 import type { Kernel, KernelLimits } from '../../kernel/kernel.ts';
 import { DEFAULT_LIMITS } from '../../kernel/kernel.ts';
@@ -56,6 +57,7 @@ export function makePorts(options: PortOptions): Ports {
     entropy: options.entropy ?? makeEntropy(),
     events: makeEvents(options.onEvent),
     fpu: makeFpu(zygote.machine),
+    cpuInfo: () => readCpuInfo(zygote.machine.xcr0),
   };
 }
 

@@ -83,7 +83,10 @@ const MINIMAL_CPU = [
 
 defineGenerator(GEN.cpuinfo, {
   mode: 0o100444,
-  text: (k) => k.ports.cpuInfo ?? MINIMAL_CPU,
+  text: (k) => {
+    const text = k.ports.cpuInfo?.() ?? '';
+    return text === '' ? MINIMAL_CPU : text;
+  },
 });
 
 function meminfo(k: Kernel): string {
