@@ -7,7 +7,7 @@ import { pythonMissing } from './python-missing.ts';
 
 const CALLS = '50';
 /** By what is behind the descriptors and waits of each. */
-const forked = ['files', 'pipes', 'inet', 'epoll', 'signals', 'futex', 'exec', 'fork-memory'];
+const forked = ['files', 'pipes', 'inet', 'epoll', 'signals', 'futex', 'exec', 'groups'];
 const restored = ['files', 'sockets', 'ipc-processes'];
 
 const test = suite('test/oracle/autosave');

@@ -37,6 +37,7 @@ const rows: readonly Row[] = [
   { name: 'epoll', retries: 2 },
   { name: 'sockets', variants: both, retries: 1 },
   { name: 'inet', variants: both, retries: 1 },
+  { name: 'interfaces' },
   { name: 'time', variants: both, retries: 2 },
   { name: 'locks', retries: 1 },
   { name: 'proc-net' },

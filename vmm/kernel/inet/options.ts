@@ -17,6 +17,7 @@ import {
   TCP_FASTOPEN_CONNECT, TCP_INFO, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_LINGER2, TCP_MAXSEG,
   TCP_NODELAY, TCP_NOTSENT_LOWAT, TCP_QUICKACK, TCP_SYNCNT, TCP_USER_TIMEOUT, TCP_WINDOW_CLAMP,
 } from '../../abi/socket.ts';
+import { LOOPBACK_MTU } from './interface-ioctl.ts';
 import type { Kernel } from '../kernel.ts';
 import { copyIn } from '../mm/user-memory.ts';
 import type { Socket } from '../records/ipc.ts';
@@ -40,8 +41,6 @@ const INT_MIN = -0x8000_0000;
 const ENTRY_BYTES = 8;
 /** Bytes of `struct tcp_info`, of which tcpi_state is the first. */
 const TCP_INFO_BYTES = 232;
-/** The MTU of lo, and what of it is left for data. */
-const LOOPBACK_MTU = 65_536;
 const CONGESTION_BYTES = 16;
 /** Level UDP options that only a network would notice: UDP_CORK, UDP_SEGMENT, UDP_GRO. */
 const UDP_NAMES: readonly number[] = [1, 103, 104];

@@ -1,9 +1,10 @@
 // The open file of a socket: reading, writing, readiness, ioctls, closing.
-import { EAGAIN, EBADF, EFAULT, ENOTSOCK, ENOTTY } from '../../abi/errno.ts';
+import { EAGAIN, EBADF, EFAULT, ENOTSOCK } from '../../abi/errno.ts';
 import { O_NONBLOCK, O_RDWR } from '../../abi/fcntl.ts';
 import { FIONREAD, TIOCOUTQ } from '../../abi/ioctl.ts';
 import { SOCK_DGRAM } from '../../abi/socket.ts';
 import { S_IFSOCK } from '../../abi/stat.ts';
+import { ioctlInterface } from '../inet/interface-ioctl.ts';
 import type { Kernel } from '../kernel.ts';
 import { writeU32 } from '../mm/user-memory.ts';
 import { Socket } from '../records/ipc.ts';
@@ -73,7 +74,7 @@ function ioctlSocket(
     case TIOCOUTQ:
       return writeCount(k, argument, familyOf(socket).sentBytes(socket));
     default:
-      return -ENOTTY;
+      return ioctlInterface(k, request, argument);
   }
 }
 

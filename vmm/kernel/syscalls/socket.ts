@@ -3,6 +3,7 @@
 // What waits is executed again from the start: addresses are resolved anew.
 import '../inet/family.ts';
 import '../ipc/socket-unix.ts';
+import '../netlink/family.ts';
 import {
   EAFNOSUPPORT, EAGAIN, EBADF, ECONNABORTED, EFAULT, EINVAL, ENOTSOCK, EOPNOTSUPP,
 } from '../../abi/errno.ts';
@@ -179,7 +180,7 @@ function getsockopt(k: Kernel, task: Task, a: Args): number {
   return writeU32(k, lengthGva, part.length) ? 0 : -EFAULT;
 }
 
-const NETWORKS = 'AF_UNIX, and AF_INET and AF_INET6 within the sandbox; others are EAFNOSUPPORT.';
+const NETWORKS = 'AF_UNIX, AF_INET, AF_INET6 and AF_NETLINK (NETLINK_ROUTE, reading); no raw sockets.';
 
 export const socketCalls: Family = {
   socket: partial(socket, NETWORKS),
