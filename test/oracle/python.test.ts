@@ -17,6 +17,7 @@ const rows: readonly (Omit<Comparison, 'argv'> & { name: string; args: readonly 
   { name: 'reports a bad request', args: [fixturePath('python/server_stdin.py')], stdin: 'x\n' },
   { name: 'raises exceptions', args: [fixturePath('python/exceptions.py')] },
   { name: 'exits with a message', args: [fixturePath('python/exceptions.py'), 'exit'] },
+  { name: 'sits at pseudo-terminals', args: [fixturePath('python/pseudo_terminal.py')] },
   { name: 'dies of a fault', args: [fixturePath('python/exceptions.py'), 'segfault'] },
   { name: 'has a helper', args: [fixturePath('python/entry_helper.py')], stdin: '3\n99999\n' },
   { name: 'runs one line', args: ['-c', 'import sys; print(6 * 7, sys.argv)', 'a', 'b'] },

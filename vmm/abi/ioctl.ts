@@ -105,6 +105,8 @@ export const ONLCR = 0o4;
 export const OCRNL = 0o10;
 export const ONOCR = 0o20;
 export const ONLRET = 0o40;
+export const TABDLY = 0o14000;
+export const XTABS = 0o14000;
 
 // c_cflag
 export const CBAUD = 0o10017;

@@ -8,4 +8,5 @@ import './timerfd.ts';
 import './signalfd.ts';
 import './inotify.ts';
 import './pidfd.ts';
+import './pty.ts';
 import './console.ts';

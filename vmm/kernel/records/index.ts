@@ -6,5 +6,6 @@ export * from './vfs.ts';
 export * from './inotify.ts';
 export * from './ipc.ts';
 export * from './pidfd.ts';
+export * from './pty.ts';
 export * from './time.ts';
 export { Bytes, Words } from '../state/containers.ts';

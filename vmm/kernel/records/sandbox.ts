@@ -8,6 +8,7 @@ import { Dentry } from './vfs.ts';
 import { FutexWaiter, Process, Task, WaitQueue } from './task.ts';
 import { Timer } from './time.ts';
 import { Console, Socket } from './ipc.ts';
+import { Pty } from './pty.ts';
 
 export interface Sandbox extends Rec {
   /** The first process: the sandbox ends with it, and orphans are its children. */
@@ -51,6 +52,8 @@ export interface Sandbox extends Rec {
   futexesTail: FutexWaiter | null;
   /** Sockets that are found by an address that is no path, latest first. */
   namedSockets: Socket | null;
+  /** Pseudo-terminals with a master, latest first. */
+  ptys: Pty | null;
   /** uname(2), NUL-terminated. */
   hostname: Uint8Array;
   domainname: Uint8Array;
@@ -93,6 +96,7 @@ export const Sandbox: Kind<Sandbox> = kind<Sandbox>(KIND.sandbox, 'Sandbox', {
   futexes: head(fRef(() => FutexWaiter), 'futexes'),
   futexesTail: tail(fRef(() => FutexWaiter), 'next'),
   namedSockets: head(fRef(() => Socket), 'listed'),
+  ptys: head(fRef(() => Pty), 'ptys'),
   hostname: fBlob(72),
   domainname: fBlob(72),
   randomBlocks: within(fNum, 0, 2 ** 53),

@@ -185,6 +185,7 @@ export const FILE_ENTRY = 13;
 export const FILE_LOG = 14;
 export const FILE_INOTIFY = 15;
 export const FILE_PIDFD = 16;
+export const FILE_PTY = 17;
 
 /** An open file description (open(2)): shared by dup'ed descriptors. */
 export interface File extends Rec {

@@ -53,4 +53,6 @@ export const KIND = {
   inotifyEvent: 68,
   // pidfds (records/pidfd.ts)
   pidFd: 69,
+  // Pseudo-terminals (records/pty.ts)
+  pty: 70,
 } as const;

@@ -21,7 +21,8 @@ import { isOutOfRange, readStruct, writeU64 } from '../mm/user-memory.ts';
 import { readI64 } from '../../abi/layout.ts';
 import type { Task } from '../records/task.ts';
 import {
-  type File, FILE_CONSOLE, FILE_DIRECTORY, FILE_GENERATED, FILE_PIPE, FILE_REGULAR, FILE_SOCKET,
+  type File, FILE_CONSOLE, FILE_DIRECTORY, FILE_GENERATED, FILE_PIPE, FILE_PTY, FILE_REGULAR,
+  FILE_SOCKET,
 } from '../records/vfs.ts';
 import { makeInfo, sendSignalToTask } from '../signal/pending.ts';
 import { getFile } from '../vfs/file.ts';
@@ -64,7 +65,11 @@ function readInto(
   if (ops.read === undefined) return -EINVAL;
   const from = offset === AT_POSITION ? file.position : offset;
   const result = ops.read(k, file, to, from);
-  if (result === -EAGAIN) return waitFor(k, task, file, false, noWait);
+  if (result === -EAGAIN) {
+    const waited = waitFor(k, task, file, false, noWait);
+    const isLate = waited === -EAGAIN && !noWait && (file.flags & O_NONBLOCK) === 0;
+    return isLate && file.kind === FILE_PTY ? 0 : waited;
+  }
   if (result > 0) {
     if (offset === AT_POSITION && ops.seekable) file.position = from + result;
     notifyFile(k, file, IN_ACCESS);
@@ -74,7 +79,8 @@ function readInto(
 
 /** Streams go on until everything is written; other files write once. */
 function isStream(file: File): boolean {
-  return file.kind === FILE_PIPE || file.kind === FILE_SOCKET || file.kind === FILE_CONSOLE;
+  return file.kind === FILE_PIPE || file.kind === FILE_SOCKET || file.kind === FILE_CONSOLE ||
+    file.kind === FILE_PTY;
 }
 
 /** Writes a buffer, and says so. */

@@ -6,6 +6,7 @@
 // for the dispatcher and the run loop still hold it; when the process ends all records stay until
 // its parent has waited for it (zombie.ts).
 import { FUTEX_BITSET_MATCH_ANY } from '../../abi/futex.ts';
+import { leaveTerminal } from '../ipc/pty.ts';
 import type { Kernel } from '../kernel.ts';
 import { writeU32 } from '../mm/user-memory.ts';
 import { type Process, TASK_DEAD, type Task } from '../records/task.ts';
@@ -56,6 +57,7 @@ export function exitProcess(k: Kernel, process: Process, code: number, signal: n
   for (let timer = process.posixTimers; timer !== null; timer = timer.nextOfProcess) {
     disarmTimer(k, timer);
   }
+  leaveTerminal(k, process);
   // With the first process the sandbox ends, and all that it holds.
   if (process !== k.root.process) becomeZombie(k, process);
 }

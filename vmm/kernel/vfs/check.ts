@@ -6,7 +6,7 @@ import type { Kernel } from '../kernel.ts';
 import { FILE_BYTES_MOST } from '../mm/page-cache.ts';
 import { Process } from '../records/task.ts';
 import {
-  Dentry, FdTable, File, FILE_DIRECTORY, FILE_GENERATED, FILE_LOG, FILE_REGULAR, FileSlots,
+  Dentry, FdTable, File, FILE_DIRECTORY, FILE_GENERATED, FILE_PTY, FILE_REGULAR, FileSlots,
   FS_ANON, FS_OVERLAY, Inode,
 } from '../records/vfs.ts';
 import { kindIdAt, kinds, type Rec } from '../state/record.ts';
@@ -141,7 +141,7 @@ function checkInode(inode: Inode): void {
 
 function checkFile(file: File): void {
   const name = `file ${file.serial}`;
-  must(file.kind >= FILE_REGULAR && file.kind <= FILE_LOG, `${name} has kind ${file.kind}`);
+  must(file.kind >= FILE_REGULAR && file.kind <= FILE_PTY, `${name} has kind ${file.kind}`);
   must(Number.isInteger(file.position), `${name} is at ${file.position}`);
   if (file.kind === FILE_REGULAR || file.kind === FILE_GENERATED) {
     must(file.inode !== null, `${name} has no inode`);

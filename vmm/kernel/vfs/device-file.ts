@@ -18,6 +18,9 @@ export const RDEV_RANDOM = 0x108;
 export const RDEV_URANDOM = 0x109;
 export const RDEV_TTY = 0x500;
 export const RDEV_CONSOLE = 0x501;
+export const RDEV_PTMX = 0x502;
+/** Of /dev/pts/0; the number is added. */
+export const RDEV_PTS = 0x8800;
 /** Major 240 is for local use: the func-entry point, and the number of the boot. */
 export const RDEV_ENTRY = 0xf000;
 export const RDEV_GENERATION = 0xf001;

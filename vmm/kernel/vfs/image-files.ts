@@ -5,7 +5,7 @@ import { PATH_MAX } from '../../abi/limits.ts';
 import type { Kernel } from '../kernel.ts';
 import {
   type File, FILE_CONSOLE, FILE_DEVICE, FILE_DIRECTORY, FILE_EPOLL, FILE_EVENTFD, FILE_GENERATED,
-  FILE_PIPE, FILE_REGULAR, FILE_SOCKET, type Inode,
+  FILE_PIPE, FILE_PTY, FILE_REGULAR, FILE_SOCKET, type Inode,
 } from '../records/vfs.ts';
 import { displayPath } from './path-name.ts';
 
@@ -19,6 +19,7 @@ const KINDS: ReadonlyMap<number, CfiIoKind> = new Map([
   [FILE_EPOLL, 'epoll'],
   [FILE_CONSOLE, 'stdio'],
   [FILE_DEVICE, 'device'],
+  [FILE_PTY, 'device'],
 ]);
 
 /** One row for each open descriptor of the first process, ascending. */

@@ -17,8 +17,8 @@ import { makeBytes } from '../state/containers.ts';
 import { loadLowerInode, lookupChild } from './child.ts';
 import { deleteDentry, holdDentry, makeDentry, pinDentry } from './dentry.ts';
 import {
-  RDEV_CONSOLE, RDEV_ENTRY, RDEV_FULL, RDEV_GENERATION, RDEV_NULL, RDEV_RANDOM, RDEV_TTY,
-  RDEV_URANDOM, RDEV_ZERO,
+  RDEV_CONSOLE, RDEV_ENTRY, RDEV_FULL, RDEV_GENERATION, RDEV_NULL, RDEV_PTMX, RDEV_RANDOM,
+  RDEV_TTY, RDEV_URANDOM, RDEV_ZERO,
 } from './device-file.ts';
 import { makeInode } from './inode.ts';
 import { makeGeneratedInode } from './proc/generated.ts';
@@ -119,6 +119,7 @@ const DEVICES: readonly (readonly [name: string, rdev: number, permissions: numb
   ['random', RDEV_RANDOM, 0o666],
   ['urandom', RDEV_URANDOM, 0o666],
   ['tty', RDEV_TTY, 0o666],
+  ['ptmx', RDEV_PTMX, 0o666],
   ['console', RDEV_CONSOLE, 0o620],
 ];
 

@@ -34,6 +34,7 @@ import { notifyFile } from './notify.ts';
 import { checkPermission, isReadOnlyContent, MAY_READ, MAY_WRITE } from './permission.ts';
 import { isGenerated } from './proc/generated.ts';
 import { openTerminal, reopenStream } from './console-node.ts';
+import { isPtyNode, openOwnPty, openPtyNode } from './pty-node.ts';
 
 /** Flags that act at open only and are not kept in File.flags. */
 const OPEN_ONLY = O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC;
@@ -178,7 +179,7 @@ function fileOf(
     case S_IFDIR:
       return placed(k, makeFile(k, FILE_DIRECTORY, kept), inode, dentry);
     case S_IFCHR:
-      return openDevice(k, inode, dentry, kept);
+      return openDevice(k, task, inode, dentry, flags);
     case S_IFIFO:
       return openPipe(k, task, inode, dentry, kept);
     case S_IFLNK:
@@ -194,8 +195,15 @@ function placed(k: Kernel, file: File, inode: Inode | null, dentry: Dentry | nul
   return file;
 }
 
-function openDevice(k: Kernel, inode: Inode, dentry: Dentry | null, flags: number): File | number {
+function openDevice(
+  k: Kernel,
+  task: Task,
+  inode: Inode,
+  dentry: Dentry | null,
+  openFlags: number,
+): File | number {
   const { rdev } = inode;
+  const flags = openFlags & ~OPEN_ONLY;
   if (isPlainDevice(rdev)) {
     const file = makeFile(k, FILE_DEVICE, flags);
     file.variant = rdev;
@@ -207,6 +215,9 @@ function openDevice(k: Kernel, inode: Inode, dentry: Dentry | null, flags: numbe
     return placed(k, file, inode, dentry);
   }
   if (isLog(rdev)) return placed(k, makeFile(k, FILE_LOG, flags), inode, dentry);
+  if (isPtyNode(rdev)) return openPtyNode(k, task, inode, dentry, openFlags, flags);
+  const own = rdev === RDEV_TTY ? openOwnPty(k, task, flags) : null;
+  if (own !== null) return own;
   const isTerminal = rdev === RDEV_TTY || rdev === RDEV_CONSOLE;
   return isTerminal ? openTerminal(k, inode, dentry, flags) : -ENXIO;
 }

@@ -1,5 +1,6 @@
 // /proc/<pid>/stat, statm, status: what ps, top and profilers read.
 import { RLIMIT_SIGPENDING } from '../../../abi/resource.ts';
+import { terminalOf } from '../../ipc/pty.ts';
 import type { Kernel } from '../../kernel.ts';
 import { type Mm, VMA_STACK } from '../../records/mm.ts';
 import {
@@ -7,6 +8,7 @@ import {
 } from '../../records/task.ts';
 import { softLimit } from '../../task/limits.ts';
 import { processCpuNs, taskCpuNs } from '../../time/clock.ts';
+import { RDEV_PTS } from '../device-file.ts';
 import { defineGenerator } from './generated.ts';
 import { GEN } from './ids.ts';
 import { procProcess, procTask, textOf } from './target-process.ts';
@@ -46,6 +48,12 @@ function ticks(ns: number): number {
   return Math.floor(ns / TICK_NS);
 }
 
+/** tty_nr and tpgid. */
+function terminalFields(k: Kernel, process: Process): [number, number] {
+  const pty = terminalOf(k, process);
+  return pty === null ? [0, -1] : [RDEV_PTS + pty.number, pty.foreground];
+}
+
 function statText(k: Kernel, tid: number, isThread: boolean): string {
   const task = procTask(k, tid);
   const process = task?.process ?? null;
@@ -56,7 +64,7 @@ function statText(k: Kernel, tid: number, isThread: boolean): string {
   const low32 = (mask: bigint): bigint => mask & 0x7fff_ffffn;
   const fields: (number | bigint | string)[] = [
     tid, `(${textOf(task.name)})`, stateOf(process, task), process.ppid, process.pgid, process.sid,
-    0, -1, 4194304, 0, 0, 0, 0, cpu, 0, ticks(process.childrenCpuNs), 0,
+    ...terminalFields(k, process), 4194304, 0, 0, 0, 0, cpu, 0, ticks(process.childrenCpuNs), 0,
     20, task.nice, process.tasks.length, 0, ticks(process.startedNs), mm?.mappedBytes ?? 0,
     mm?.residentPages ?? 0, '18446744073709551615', mm?.codeStart ?? 0, mm?.codeEnd ?? 0,
     mm?.stackTop ?? 0, 0, 0, low32(pendingMask(task.pending)), low32(task.mask), low32(ignored),
