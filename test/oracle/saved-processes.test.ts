@@ -3,6 +3,7 @@
 
 import { dirname, join } from 'node:path';
 import { assert, kvmMissing, needs, suite } from '../harness.ts';
+import { FuncImage } from '../../vmm/func-image.ts';
 import { Sandbox } from '../../vmm/sandbox.ts';
 import { Template } from '../../vmm/template.ts';
 import { compileFixture, compilerMissing, fixturePath } from './compile.ts';
@@ -152,6 +153,29 @@ testCompiler('a program is saved whatever its children do', () => {
     }
   });
 }, { timeoutMs: 60_000 });
+
+const manyCount = 80;
+
+testCompiler('an image of many processes has what they share once, and boots again and again',
+  async () => {
+  const program = compileFixture('entry-many');
+  await withScratchAsync(async (folder) => {
+    const build = async (count: number): Promise<{ frames: number; output: string }> =>
+      Sandbox.build({ command: [program, `${count}`], output: join(folder, `${count}.cfi`) });
+    const alone = await build(0);
+    const { frames, output } = await build(manyCount);
+    assert.atMost(frames - alone.frames, manyCount * 20, 'frames of children');
+    const command = [program, `${manyCount}`];
+    const image = await FuncImage.open(output);
+    const template = await Template.from(image);
+    for (let i = 0; i < 4; i++) {
+      await assertAnswers({ command, stdins: [''] }, folder, (stdin) => image.boot({ stdin }));
+      await assertAnswers({ command, stdins: [''] }, folder, (stdin) => template.fork({ stdin }));
+    }
+    await template.close();
+    await image.close();
+  });
+}, { timeoutMs: 120_000 });
 
 testPython('a server is saved when its workers wait for connections', () => {
   withScratch((folder) => {

@@ -118,7 +118,9 @@ const ZEROED_FRAMES_MAX = 4096;
  * be closed instead.
  */
 export function recycleZygote(zygote: Zygote, used: Used): boolean {
-  if (zygote.tables.bytes / PAGE_BYTES - used.tablesEnd < TABLES_LEFT_MIN) return false;
+  // The next guest is of the same kind and needs as many tables: many for many processes.
+  const wanted = Math.max(TABLES_LEFT_MIN, 2 * (used.tablesEnd - zygote.firstTable));
+  if (zygote.tables.bytes / PAGE_BYTES - used.tablesEnd < wanted) return false;
   wipe(zygote, used);
   return true;
 }
