@@ -305,15 +305,22 @@ export const commands: readonly CommandSpec[] = [
   {
     name: 'bench',
     summary: 'measure this host, beside a C program, the native programs and gVisor',
-    usage: '[--only NAME,…] [--runs N] [--quick] [--json]',
+    usage: '[--only NAME,…] [--runs N] [--quick] [--html FILE] [--json]',
     operands: { low: 0, high: 0, what: 'no operands' },
     flags: [
       { name: 'only', value: 'NAME,…', help: 'these experiments only; docs/evaluation.md has all' },
       { name: 'runs', value: 'N', help: 'measure everything N times (default: 20)' },
       { name: 'quick', help: 'show that everything works, not how fast' },
+      {
+        name: 'html', value: 'FILE', complete: 'file',
+        help: 'write a page with figures, all numbers and the surroundings',
+      },
+      {
+        name: 'svg', value: 'DIR', complete: 'directory', help: 'write each figure as a file',
+      },
     ],
     examples: [
-      'catavmm bench', 'catavmm bench --only exit,boots --runs 50',
+      'catavmm bench --html report.html', 'catavmm bench --only exit,boots --runs 50',
       'catavmm bench --json > bench.json',
     ],
   },

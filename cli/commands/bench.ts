@@ -1,6 +1,7 @@
 // `catavmm bench`: measures this host. Exit code 0 when every experiment could be done, whether or
 // not the claims hold: how fast a host is says nothing about whether the command worked.
 import { experiments, runBench, RUNS_DEFAULT, RUNS_QUICK } from '../bench/mod.ts';
+import { saveFigures, savePage } from '../bench/save.ts';
 import { showReport } from '../bench/show.ts';
 import type { Command } from '../context.ts';
 import { suggest, UsageError } from '../errors.ts';
@@ -41,6 +42,9 @@ export const command: Command = async ({ args, output }) => {
     progress: (text, done, total) => progress.update(text, done, total),
     ...(only === undefined ? {} : { only }),
   }).finally(() => progress.end());
+  const [page, figures] = [args.text('html'), args.text('svg')];
+  if (page !== undefined) savePage(page, report);
+  if (figures !== undefined) saveFigures(figures, report);
   if (output.json) output.printJson(report);
   else showReport(report, output);
   return report.experiments.every(({ failure }) => failure === null) ? 0 : EXIT_NO;

@@ -180,7 +180,8 @@ function getsockopt(k: Kernel, task: Task, a: Args): number {
   return writeU32(k, lengthGva, part.length) ? 0 : -EFAULT;
 }
 
-const NETWORKS = 'AF_UNIX, AF_INET, AF_INET6 and AF_NETLINK (NETLINK_ROUTE, reading); no raw sockets.';
+const NETWORKS =
+  'AF_UNIX, AF_INET, AF_INET6 and AF_NETLINK (NETLINK_ROUTE, reading); no raw sockets.';
 
 export const socketCalls: Family = {
   socket: partial(socket, NETWORKS),
