@@ -37,3 +37,8 @@ export const UINT_MAX = 0xffffffff;
 
 // Lowest address a mapping may have (vm.mmap_min_addr)
 export const MMAP_MIN_ADDR = 0x10000;
+
+// inotify: fs.inotify.max_user_instances, max_user_watches, max_queued_events
+export const INOTIFY_INSTANCES_MOST = 128;
+export const INOTIFY_WATCHES_MOST = 65_536;
+export const INOTIFY_EVENTS_MOST = 16_384;

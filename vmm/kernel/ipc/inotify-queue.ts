@@ -7,6 +7,7 @@ import {
   IN_DELETE_SELF, IN_EXCL_UNLINK, IN_IGNORED, IN_ISDIR, IN_MOVE_SELF, IN_ONESHOT, IN_Q_OVERFLOW,
 } from '../../abi/eventfd.ts';
 import { POLLIN, POLLRDNORM } from '../../abi/poll.ts';
+import { INOTIFY_EVENTS_MOST } from '../../abi/limits.ts';
 import type { Kernel } from '../kernel.ts';
 import { type Inotify, InotifyEvent, InotifyWatch } from '../records/inotify.ts';
 import type { Inode } from '../records/vfs.ts';
@@ -14,9 +15,6 @@ import { ArenaFullError } from '../state/arena.ts';
 import { makeBytes, type Table } from '../state/containers.ts';
 import { dropInode } from '../vfs/inode.ts';
 import { wakeFor } from './epoll-ready.ts';
-
-/** Linux: /proc/sys/fs/inotify/max_queued_events. */
-export const INOTIFY_EVENTS_MOST = 16_384;
 
 /** Something that happened. `name` is that of an entry of the watched directory. */
 export interface Happening {

@@ -13,6 +13,7 @@ import {
 } from '../../abi/eventfd.ts';
 import { O_RDONLY } from '../../abi/fcntl.ts';
 import { FIONREAD } from '../../abi/ioctl.ts';
+import { INOTIFY_INSTANCES_MOST, INOTIFY_WATCHES_MOST } from '../../abi/limits.ts';
 import { POLLIN, POLLRDNORM } from '../../abi/poll.ts';
 import { InotifyEvent as EventLayout } from '../../abi/struct-file.ts';
 import type { Kernel } from '../kernel.ts';
@@ -32,9 +33,6 @@ import {
   dropEvent, firstWatchOf, peekEvent, type ReadyEvent, removeWatch, unlinkWatch,
 } from './inotify-queue.ts';
 
-/** Linux: /proc/sys/fs/inotify/max_user_instances and max_user_watches. */
-export const INOTIFY_INSTANCES_MOST = 128;
-export const INOTIFY_WATCHES_MOST = 65_536;
 const FIRST_WATCHES = 4;
 const WD_MOST = 2 ** 31 - 1;
 /** Names are padded with NULs to a multiple of this. */

@@ -3,8 +3,7 @@
 import { EMFILE } from '../../../../vmm/abi/errno.ts';
 import { IN_ALL_EVENTS, IN_NONBLOCK, IN_OPEN } from '../../../../vmm/abi/eventfd.ts';
 import { InotifyEvent } from '../../../../vmm/abi/struct-file.ts';
-import { INOTIFY_EVENTS_MOST } from '../../../../vmm/kernel/ipc/inotify-queue.ts';
-import { INOTIFY_INSTANCES_MOST } from '../../../../vmm/kernel/ipc/inotify.ts';
+import { INOTIFY_EVENTS_MOST, INOTIFY_INSTANCES_MOST } from '../../../../vmm/abi/limits.ts';
 import { trimDentries } from '../../../../vmm/kernel/vfs/dentry.ts';
 import { assert, suite } from '../../../harness.ts';
 import { type Guest, makeGuest } from '../vfs/guest.ts';

@@ -1,7 +1,8 @@
 // /proc/sys: the settings that programs ask for.
-import { MAX_MAP_COUNT, MMAP_MIN_ADDR, NR_OPEN, PIPE_MAX_BYTES } from '../../../abi/limits.ts';
-import { INOTIFY_INSTANCES_MOST, INOTIFY_WATCHES_MOST } from '../../ipc/inotify.ts';
-import { INOTIFY_EVENTS_MOST } from '../../ipc/inotify-queue.ts';
+import {
+  INOTIFY_EVENTS_MOST, INOTIFY_INSTANCES_MOST, INOTIFY_WATCHES_MOST, MAX_MAP_COUNT, MMAP_MIN_ADDR,
+  NR_OPEN, PIPE_MAX_BYTES,
+} from '../../../abi/limits.ts';
 import type { Kernel } from '../../kernel.ts';
 import { KERNEL_RELEASE, KERNEL_VERSION } from '../../syscalls/system.ts';
 import { fillRandom } from '../../task/entropy.ts';
