@@ -5,7 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArguments } from '../../cli/args.ts';
 import { UsageError } from '../../cli/errors.ts';
-import { makeGuestEnvironment, parseProgram, parseVolume } from '../../cli/program.ts';
+import {
+  makeGuestEnvironment, parseLimits, parseProgram, parsePublish, parseVolume,
+} from '../../cli/program.ts';
 import type { Surroundings } from '../../cli/program.ts';
 import { assert, suite } from '../harness.ts';
 
@@ -55,6 +57,29 @@ test('makeGuestEnvironment() reads files of variables, which -e overrides', () =
   assert.is(variables['TOKEN'], 'hidden');
   writeFileSync(file, 'A=1\n=2\n');
   assert.throws(() => environmentOf(['--env-file', file]), /env\.txt:2/);
+});
+
+test('parsePublish() takes HOST:GUEST, and an address before them', () => {
+  assert.equal(parsePublish('8080:80'), { hostPort: 8080, guestPort: 80 });
+  assert.equal(parsePublish('0:80'), { hostPort: 0, guestPort: 80 });
+  assert.equal(
+    parsePublish('0.0.0.0:8080:80'), { address: '0.0.0.0', hostPort: 8080, guestPort: 80 });
+  assert.equal(parsePublish('[::1]:8080:80'), { address: '::1', hostPort: 8080, guestPort: 80 });
+  const wrong = ['', '80', '80:', ':80', '80:0', '70000:80', '80:70000', '-1:80', 'a:b', '8:8:'];
+  for (const text of wrong) {
+    assert.throws(() => parsePublish(text), UsageError, text);
+  }
+});
+
+test('parseLimits() takes one kind of autosave, after at least one call', () => {
+  const limitsOf = (...words: string[]): unknown =>
+    parseLimits(parseArguments(['run', ...words, '--', 'x'], {})).autosave;
+  assert.is(limitsOf(), undefined);
+  assert.equal(limitsOf('--checkpoint-every', '50'), { every: 50, kind: 'restore' });
+  assert.equal(limitsOf('--fork-every', '1'), { every: 1, kind: 'fork' });
+  for (const words of [['--fork-every', '0'], ['--fork-every', '1', '--checkpoint-every', '1']]) {
+    assert.throws(() => limitsOf(...words), UsageError);
+  }
 });
 
 test('parseVolume() takes SRC:DST and a mode', () => {
