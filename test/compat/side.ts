@@ -12,7 +12,7 @@ export const environment: Readonly<Record<string, string>> = {
   PYTHONDONTWRITEBYTECODE: '1',
 };
 
-const memory = '2g';
+const memory = '3g';
 
 /** The command that runs a program on a side; for at most so long in the sandbox. */
 export function commandOn(

@@ -10,11 +10,12 @@ import { openPidFd, processOfPidFd } from '../ipc/pidfd.ts';
 import type { Kernel } from '../kernel.ts';
 import { readU32 } from '../mm/user-memory.ts';
 import type { Process, Task } from '../records/task.ts';
-import { type File, FILE_PIDFD } from '../records/vfs.ts';
+import { type File, FILE_DIRECTORY, FILE_PIDFD, FS_PROC } from '../records/vfs.ts';
 import { makeInfo, sendSignal } from '../signal/pending.ts';
 import { isSignal } from '../signal/set.ts';
 import { findProcess, findThread, groupOf } from '../task/family.ts';
 import { getFile, holdFile } from '../vfs/file.ts';
+import { GEN } from '../vfs/proc/ids.ts';
 import type { Args } from './args.ts';
 import { type Family, full, partial } from './define.ts';
 import { isReserved, maySignal, readInfo } from './kill.ts';
@@ -34,15 +35,24 @@ export function getPidFd(task: Task, fd: number): File | number {
   return file === null || file.kind !== FILE_PIDFD ? -EBADF : file;
 }
 
+/** Whom a pidfd, or an open /proc/<pid>, means; null when it is gone. */
+function signalled(k: Kernel, file: File): Process | null | number {
+  if (file.kind === FILE_PIDFD) return processOfPidFd(k, file);
+  const { inode, kind } = file;
+  const isDirectory = kind === FILE_DIRECTORY && inode?.fs === FS_PROC;
+  if (!isDirectory || inode.generator !== GEN.pidDir) return -EBADF;
+  return findProcess(k, inode.generatorArgument);
+}
+
 const SCOPES: readonly number[] =
   [0, PIDFD_SIGNAL_THREAD, PIDFD_SIGNAL_THREAD_GROUP, PIDFD_SIGNAL_PROCESS_GROUP];
 
 function pidfdSendSignal(k: Kernel, task: Task, a: Args): number {
   const [signal, infoGva, flags] = [a.i32(1), a.u64(2), a.u32(3)];
   if (!SCOPES.includes(flags)) return -EINVAL;
-  const file = getPidFd(task, a.i32(0));
-  if (typeof file === 'number') return file;
-  const target = processOfPidFd(k, file);
+  const file = getFile(task, a.i32(0));
+  const target = file === null ? -EBADF : signalled(k, file);
+  if (typeof target === 'number') return target;
   const sender = task.process;
   let info = makeInfo(signal, SI_USER, sender.pid, sender.realUid);
   if (infoGva !== 0) {

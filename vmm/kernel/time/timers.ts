@@ -6,8 +6,9 @@ import { SI_KERNEL, SIGALRM } from '../../abi/signal.ts';
 import type { Kernel } from '../kernel.ts';
 import { TimerFd } from '../records/ipc.ts';
 import {
-  type Timer, TIMER_FD, TIMER_POSIX, TIMER_REAL_ITIMER, TIMER_WAKE_TASK,
+  Timer, TIMER_FD, TIMER_POSIX, TIMER_REAL_ITIMER, TIMER_WAKE_TASK,
 } from '../records/time.ts';
+import { f64, u32 } from '../state/memory.ts';
 import { timerFdExpired } from '../ipc/timerfd.ts';
 import { makeInfo, sendSignal } from '../signal/pending.ts';
 import { wakeTask } from '../task/block.ts';
@@ -100,13 +101,20 @@ function fire(k: Kernel, timer: Timer, count: number): void {
   }
 }
 
+const DEADLINE = Timer.offset('deadlineNs');
+const NEXT = Timer.offset('next');
+
+/** Looks for the place by address: a thousand timers that expire all the time need it fast. */
 function link(k: Kernel, timer: Timer): void {
-  let previous: Timer | null = null;
-  let next = k.root.timers;
-  while (next !== null && next.deadlineNs <= timer.deadlineNs) {
-    previous = next;
-    next = next.next;
+  const { deadlineNs } = timer;
+  let before = 0;
+  let after = k.root.timers?.address ?? 0;
+  while (after !== 0 && (f64[(after + DEADLINE) >> 3] as number) <= deadlineNs) {
+    before = after;
+    after = u32[(after + NEXT) >> 2] as number;
   }
+  const previous = before === 0 ? null : k.arena.at(Timer, before);
+  const next = after === 0 ? null : k.arena.at(Timer, after);
   timer.previous = previous;
   timer.next = next;
   if (previous === null) k.root.timers = timer;
