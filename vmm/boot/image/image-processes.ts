@@ -1,11 +1,13 @@
 // The processes of an image, taken together: all are of one family, each has its own records, each
-// thread is one of its process's, and an address space counts its users right. So nothing of a
-// process that ends is used by another one.
+// thread is one of its process's, an address space counts its users right, and what leads to a
+// process or a thread from outside (timers, wait queues, futexes) is known to it. So nothing of a
+// process or thread that ends is used by another one.
 //
 // Preconditions: shapes, rules (image-records.ts): lists and the ways to parents end.
 import { FdTable } from '../../kernel/records/vfs.ts';
 import { Mm } from '../../kernel/records/mm.ts';
-import { Process, Task } from '../../kernel/records/task.ts';
+import { FutexWaiter, Process, Task, Waiter } from '../../kernel/records/task.ts';
+import { Timer } from '../../kernel/records/time.ts';
 import { Sandbox } from '../../kernel/records/sandbox.ts';
 import { KIND } from '../../kernel/state/kinds.ts';
 import { u32 } from '../../kernel/state/memory.ts';
@@ -23,7 +25,10 @@ const OWNED: readonly (readonly [kind: number, offsets: readonly number[]])[] = 
   [KIND.mm, offsetsOf(Mm, ['vmas'])],
 ];
 const FOLLOWED: ReadonlySet<number> =
-  new Set([KIND.sandbox, KIND.process, KIND.task, KIND.taskTable, KIND.fdTable, KIND.mm]);
+  new Set([
+    KIND.sandbox, KIND.process, KIND.task, KIND.taskTable, KIND.fdTable, KIND.mm, KIND.timer,
+    KIND.waiter, KIND.futexWaiter,
+  ]);
 
 /** A record by its offset, with where its references lead, by their offset in it. */
 interface Node {
@@ -41,7 +46,7 @@ function offsetsOf<T extends Rec>(kind: Kind<T>, fields: readonly (keyof T & str
 export function findProcessFault(objects: Piece, relations: Piece): string | null {
   const graph = readGraph(objects, relations);
   return findSharedRecord(graph) ?? findStranger(graph) ?? findTaskFault(graph) ??
-    findUserFault(objects, graph);
+    findUserFault(objects, graph) ?? findLooseTimer(graph) ?? findLooseWaiter(graph);
 }
 
 function readGraph(objects: Piece, relations: Piece): Graph {
@@ -130,6 +135,56 @@ function findUserFault(objects: Piece, graph: Graph): string | null {
   for (const [at] of nodesOf(graph, KIND.mm)) {
     const sharers = u32[(objects.address + at + Mm.offset('sharers')) >> 2] as number;
     if (users.get(at) !== sharers + 1) return `the address space at ${at} counts its users wrong`;
+  }
+  return null;
+}
+
+/** The records of a list that begins in a field of `node`. */
+function* listOf(graph: Graph, node: Node, head: number, next: number): Generator<number> {
+  for (let at = node.targets.get(head); at !== undefined;) {
+    yield at;
+    at = graph.get(at)?.targets.get(next);
+  }
+}
+
+/** A timer that would signal a process, or wake a thread, which does not know of it. */
+function findLooseTimer(graph: Graph): string | null {
+  const known = new Map<number, number>();
+  for (const [process, node] of nodesOf(graph, KIND.process)) {
+    const own = node.targets.get(Process.offset('realTimer'));
+    if (own !== undefined) known.set(own, process);
+    const [first, next] = [Process.offset('posixTimers'), Timer.offset('nextOfProcess')];
+    for (const timer of listOf(graph, node, first, next)) known.set(timer, process);
+  }
+  for (const [at, { targets }] of nodesOf(graph, KIND.timer)) {
+    const process = targets.get(Timer.offset('process'));
+    if (process !== undefined && known.get(at) !== process) return `the timer at ${at} is nobody's`;
+    const task = targets.get(Timer.offset('task'));
+    if (task === undefined) continue;
+    const { targets: ofTask } = graph.get(task) as Node;
+    const isWait = ofTask.get(Task.offset('waitTimer')) === at;
+    const isOfProcess = process !== undefined && ofTask.get(Task.offset('process')) === process;
+    if (!isWait && !isOfProcess) return `the timer at ${at} is not its thread's`;
+  }
+  return null;
+}
+
+/** A place in a wait queue, or a futex, of a thread that does not know of it. */
+function findLooseWaiter(graph: Graph): string | null {
+  const known = new Map<number, number>();
+  for (const [task, node] of nodesOf(graph, KIND.task)) {
+    const [first, next] = [Task.offset('waiters'), Waiter.offset('nextOfOwner')];
+    for (const waiter of listOf(graph, node, first, next)) known.set(waiter, task);
+    const futex = node.targets.get(Task.offset('futex'));
+    if (futex !== undefined) known.set(futex, task);
+  }
+  for (const kind of [Waiter, FutexWaiter]) {
+    const field = kind === Waiter ? Waiter.offset('task') : FutexWaiter.offset('task');
+    for (const [at, { targets }] of nodesOf(graph, kind.id)) {
+      const task = targets.get(field);
+      if (task === undefined || known.get(at) === task) continue;
+      return `nobody knows that it waits at ${at}`;
+    }
   }
   return null;
 }

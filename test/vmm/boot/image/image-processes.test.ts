@@ -1,10 +1,14 @@
 // The processes of saved records: a family passes whatever it does, and each way in which processes
 // can be at odds with each other is found.
 import { checkRecords } from '../../../../vmm/boot/image/image-records.ts';
-import type { Process, Task } from '../../../../vmm/kernel/records/task.ts';
+import {
+  FutexWaiter, type Process, type Task, Waiter,
+} from '../../../../vmm/kernel/records/task.ts';
+import { Timer } from '../../../../vmm/kernel/records/time.ts';
 import type { Table } from '../../../../vmm/kernel/state/containers.ts';
 import { giveRegion, takeRegion, u32, u8 } from '../../../../vmm/kernel/state/memory.ts';
 import { saveObjects } from '../../../../vmm/kernel/state/save.ts';
+import { makeWaitQueue } from '../../../../vmm/kernel/task/block.ts';
 import { assert, suite } from '../../../harness.ts';
 import { type Guest, withGuest } from '../../kernel/task/guest.ts';
 
@@ -104,6 +108,27 @@ const faults: Readonly<Record<string, [change: (f: Family) => void, what: RegExp
   'memory in common that counts one user': [({ older, younger }) => {
     younger.mm = older.mm;
   }, /counts its users/],
+  'a timer of another process': [({ g, older, younger }) => {
+    older.realTimer = g.k.arena.make(Timer);
+    older.realTimer.process = younger;
+  }, /is nobody's/],
+  'a timer of another thread': [({ g, older, younger }) => {
+    mainThread(older).waitTimer = g.k.arena.make(Timer);
+    (mainThread(older).waitTimer as Timer).task = mainThread(younger);
+  }, /not its thread's/],
+  'a thread in a queue that it does not know of': [({ g, older, younger }) => {
+    const queue = makeWaitQueue(g.k);
+    const waiter = g.k.arena.make(Waiter);
+    waiter.queue = queue;
+    waiter.task = mainThread(younger);
+    queue.first = waiter;
+    older.signalQueue = queue;
+  }, /nobody knows/],
+  'a futex of another thread': [({ g, older, younger }) => {
+    const futex = g.k.arena.make(FutexWaiter);
+    futex.task = mainThread(younger);
+    mainThread(older).futex = futex;
+  }, /nobody knows/],
   'too many users': [({ older }) => {
     if (older.mm !== null) older.mm.sharers = 1;
   }, /counts its users/],
