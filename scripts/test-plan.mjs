@@ -12,7 +12,7 @@ const special = [
   { pattern: /^test\/package\.test/, serial: true, timeoutMs: 600_000, runtimes: ['node'] },
   { pattern: /^test\/tidy\.test/, runtimes: ['node'] },
   { pattern: /(^|[/-])(bench|speed|timing)/, serial: true, timeoutMs: 600_000 },
-  { pattern: /^test\/(e2e|cli|vmm\/boot)\//, timeoutMs: 600_000 },
+  { pattern: /^test\/(e2e|cli|oracle|vmm\/boot)\//, timeoutMs: 600_000 },
 ];
 
 /** Every test/**\/*.test.ts as { path, serial, timeoutMs, runtimes? }, sorted by path. */

@@ -1,24 +1,16 @@
-// C programs, static and dynamic, against the host's kernel: fixtures/c/*.c print what calls
-// return.
+// C programs, static and dynamic, against the host's kernel: files, memory, threads, signals, time.
+// Processes and sockets are in c-processes.test.ts.
 
 import { assert, kvmMissing, needs, suite } from '../harness.ts';
-import { compileFixture, compilerMissing, fixturePath } from './compile.ts';
-import type { Variant } from './compile.ts';
+import { both, testPrograms } from './c-rows.ts';
+import { compileFixture, fixturePath } from './compile.ts';
 import { compareWithHost } from './oracle.ts';
-import type { Comparison } from './oracle.ts';
 import { textOf } from './process.ts';
 
-interface Row extends Omit<Comparison, 'argv'> {
-  name: string;
-  args?: readonly string[];
-  variants?: readonly Variant[];
-}
+const test = suite('test/oracle/c-programs');
 
-const one: readonly Variant[] = ['dynamic'];
-const both: readonly Variant[] = ['static', 'dynamic'];
-
-/** Programs that look at clocks get another chance on a busy machine. */
-const rows: readonly Row[] = [
+// Programs that look at clocks get another chance on a busy machine.
+const testBoth = testPrograms(test, [
   {
     name: 'hello-libc',
     args: ['a', 'b c', '', 'é'],
@@ -32,26 +24,10 @@ const rows: readonly Row[] = [
   { name: 'fpu', retries: 1 },
   { name: 'threads', variants: both, retries: 1 },
   { name: 'futex', variants: both, retries: 2 },
-  { name: 'pidfd', variants: both, retries: 1 },
   { name: 'pipes', retries: 1 },
   { name: 'epoll', retries: 2 },
-  { name: 'sockets', variants: both, retries: 1 },
-  { name: 'inet', variants: both, retries: 1 },
-  { name: 'interfaces' },
   { name: 'time', variants: both, retries: 2 },
   { name: 'locks', retries: 1 },
-  { name: 'proc-net' },
-  { name: 'process', variants: both },
-  { name: 'fork', variants: both, retries: 1 },
-  { name: 'fork-memory', variants: both },
-  { name: 'wait-options', variants: both, retries: 1 },
-  { name: 'groups', variants: both, retries: 1 },
-  { name: 'exec', variants: both },
-  { name: 'exec-state', variants: both },
-  { name: 'ipc-processes', variants: both, retries: 1 },
-  { name: 'other-process' },
-  { name: 'process-limit', variants: both },
-  { name: 'process-storm', flags: ['--memory', '64m'], timeoutMs: 60_000, retries: 1 },
   { name: 'holes', files: { given: 'content of a file'.repeat(500) }, variants: both },
   { name: 'inotify', variants: both },
   { name: 'sendfile' },
@@ -61,18 +37,7 @@ const rows: readonly Row[] = [
   { name: 'entry', stdin: 'one\ntwo\n', variants: both, retries: 1 },
   { name: 'stdin-echo', stdin: '1\n22\n333\n', variants: both },
   { name: 'static-entry', stdin: 'request\n', args: ['x'] },
-];
-
-const test = suite('test/oracle/c-programs');
-const testBoth = needs(test, kvmMissing() ?? compilerMissing());
-
-for (const { name, args = [], variants = one, ...rest } of rows) {
-  for (const variant of variants) {
-    testBoth(`${name} (${variant}) does in the sandbox what it does on the host`, () => {
-      compareWithHost({ argv: [compileFixture(name, variant), ...args], ...rest });
-    }, { timeoutMs: 120_000 });
-  }
-}
+]);
 
 testBoth('a stack full of arguments reaches the program', () => {
   const many = Array.from({ length: 3000 }, (_, i) => `argument-${i}`);
