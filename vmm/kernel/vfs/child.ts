@@ -14,8 +14,8 @@ import { deleteDentry, findChild, makeDentry } from './dentry.ts';
 import { makeInode, touchModified } from './inode.ts';
 import { generatedChild, isStillThere } from './proc/generated.ts';
 
-/** Size of a directory whose real one does not matter. */
-const DIRECTORY_BYTES = 4096;
+/** Size of a directory whose real one does not matter: what most file systems say. */
+export const DIRECTORY_BYTES: number = 4096;
 
 /**
  * The child `name` of `parent`.

@@ -13,7 +13,7 @@ import type { Kernel } from '../kernel.ts';
 import type { Process } from '../records/task.ts';
 import { type Dentry, FS_DEV, FS_OVERLAY, type Inode } from '../records/vfs.ts';
 import { makeBytes } from '../state/containers.ts';
-import { lookupChild } from './child.ts';
+import { DIRECTORY_BYTES, lookupChild } from './child.ts';
 import { makeDentry, pinDentry } from './dentry.ts';
 import { holdInode, makeInode, touchChanged, touchModified } from './inode.ts';
 import { beginWalk, LAST_NAME } from './lookup.ts';
@@ -97,7 +97,10 @@ export function makeUpperInode(k: Kernel, process: Process, dir: Inode, mode: nu
     inode.gid = dir.gid;
     if (S_ISDIR(mode)) inode.mode |= S_ISGID;
   }
-  if (S_ISDIR(mode)) inode.nlink = 2;
+  if (S_ISDIR(mode)) {
+    inode.nlink = 2;
+    if (dir.fs === FS_OVERLAY) inode.bytes = DIRECTORY_BYTES;
+  }
   return inode;
 }
 
