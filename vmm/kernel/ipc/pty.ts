@@ -226,7 +226,9 @@ function readPty(k: Kernel, file: File, to: IoBuffer): number {
   const isCanonical = (lflag & ICANON) !== 0;
   const ready = readableBytes(pty, isCanonical);
   const isWaiting = (file.flags & O_NONBLOCK) === 0;
-  const least = isCanonical || !isWaiting ? 1 : Math.min(cc[VMIN] as number, to.remaining);
+  // With both VMIN and VTIME, Linux waits for more until nothing comes for so long.
+  const takesAny = isCanonical || !isWaiting || cc[VTIME] !== 0;
+  const least = takesAny ? 1 : Math.min(cc[VMIN] as number, to.remaining);
   if (ready < least || ready === 0) {
     const isPolling = !isCanonical && cc[VMIN] === 0 && cc[VTIME] === 0;
     return ready === 0 && isPolling ? 0 : -EAGAIN;
