@@ -196,7 +196,7 @@ const hostile: [what: string, code: number, at: number, entry: bigint][] = [
   ['a path left out', -13, 255 * 8, 0n],
   ['a large page', -3, 0x2000, leafEntry(frames.basePfn, P | US | PS)],
   ['a leaf with bit 7', -3, 0x3008, base(1, PS)],
-  ['a leaf for the kernel', -8, 0x3008, leafEntry(frames.basePfn, P)],
+  ['a leaf that the kernel may write', -8, 0x3008, leafEntry(frames.bankPfn, P | RW)],
   ['a pointer for the kernel', -8, 0x1000, leafEntry(tablesPfn + 7, P | RW)],
   ['a global leaf', -9, 0x3008, base(1, 0x100n)],
   ['a leaf with a protection key', -9, 0x3008, base(1, 1n << 59n)],

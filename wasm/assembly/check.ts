@@ -44,7 +44,6 @@ export function check(
 function checkBits(entry: u64, allowed: u64, at: usize): i32 {
   if (!(entry & present)) return fail(reservedBits, at);
   if (entry & large) return fail(largePage, at);
-  if (!(entry & user)) return fail(notUser, at);
   if (entry & ~allowed) return fail(reservedBits, at);
   return 0;
 }
@@ -57,6 +56,7 @@ function checkPointers(level: i32, table: usize): i32 {
     if (entry == 0) continue;
     let result = checkBits(entry, pointerBits, at);
     if (result < 0) return result;
+    if (!(entry & user)) return fail(notUser, at);
     const child = tableIndex(entry);
     if (child == noTable) return fail(tableOutside, at);
     if (child != reached) return fail(tableOrder, at);
@@ -75,6 +75,8 @@ function checkLeaves(table: usize): i32 {
     if (entry == 0) continue;
     const result = checkBits(entry, leafBits, at);
     if (result < 0) return result;
+    // A page that nobody may touch is there, but neither for user mode nor to be written.
+    if (!(entry & user) && (entry & writable)) return fail(notUser, at);
     const frame = frameIndex(entry);
     if (frame == noFrame) return fail(frameOutside, at);
     if ((entry & writable) && frame >= bankFrames) return fail(writableBase, at);

@@ -66,7 +66,7 @@ function moveLeaves(table: usize): void {
   for (let entryIndex: u32 = 0; entryIndex < tableEntries; entryIndex++) {
     const at = table + (<usize>entryIndex << 3);
     const entry = load<u64>(at);
-    if ((entry & (present | shared)) != present) continue;
+    if ((entry & (present | shared | user)) != (present | user)) continue;
     const index = entryPfn(entry) - fromPfn;
     if (index >= <u64>count) continue;
     const flags = present | user | accessed | (index < <u64>written ? writable | dirty : 0);

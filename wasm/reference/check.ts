@@ -16,7 +16,6 @@ const leafFlags = pointerFlags | dirty | shared;
 function checkBits(entry: Entry, allowed: number, at: number): void {
   if (!(entry.flags & present)) throw new WalkFault(-9, at);
   if (entry.flags & large) throw new WalkFault(-3, at);
-  if (!(entry.flags & user)) throw new WalkFault(-8, at);
   if (entry.flags & ~allowed || entry.high & ~noExecute) throw new WalkFault(-9, at);
 }
 
@@ -40,6 +39,7 @@ export function checkTree(
         checkLeaf(entry, at);
         continue;
       }
+      if (!(entry.flags & user)) throw new WalkFault(-8, at);
       const child = entry.pfn - tablesPfn - tree.firstIndex;
       if (child < 0 || child >= tree.count) throw new WalkFault(-1, at);
       if (child !== reached) throw new WalkFault(-12, at);
@@ -47,6 +47,7 @@ export function checkTree(
     }
   }
   function checkLeaf(entry: Entry, at: number): void {
+    if (!(entry.flags & user) && entry.flags & writable) throw new WalkFault(-8, at);
     const frame = frameIndex(frames, entry.pfn);
     if (frame === undefined) throw new WalkFault(-2, at);
     if (entry.flags & writable && frame >= frames.bankFrames) throw new WalkFault(-10, at);

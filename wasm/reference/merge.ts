@@ -160,7 +160,8 @@ class HotMove {
 
   private moveLeaf(at: number, entry: Entry): void {
     const index = entry.pfn - this.run.fromPfn;
-    if ((entry.flags & shared) !== 0 || index < 0 || index >= this.run.count) return;
+    if ((entry.flags & (shared | user)) !== user) return;
+    if (index < 0 || index >= this.run.count) return;
     const flags = present | user | accessed | (index < this.run.written ? writable | dirty : 0);
     const high = (entry.high & noExecute) >>> 0;
     setEntry(this.words, at, { flags, pfn: this.run.toPfn + index, high });

@@ -9,7 +9,7 @@
 import { MAP_SHARED } from '../../abi/mman.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import {
-  pfnAt, PTE_A, PTE_D, PTE_NX_HIGH, PTE_P, PTE_SHARED, setEntry,
+  pfnAt, PTE_A, PTE_D, PTE_NX_HIGH, PTE_P, PTE_SHARED, PTE_US, setEntry,
 } from '../../kernel/mm/pte.ts';
 import { visitPresent } from '../../kernel/mm/tables.ts';
 import { findVma } from '../../kernel/mm/vma.ts';
@@ -98,7 +98,7 @@ function collectOfSpace(
     const leaf = findImageLeaf(snapshot.tables.address, vpn, root);
     if (leaf === 0) {
       if (isWritten && isFreshPage(mm, gva)) pages.push({ root, vpn, frame: NO_FRAME, isWritten });
-    } else if (((u32[leaf] as number) & PTE_SHARED) === 0) {
+    } else if (((u32[leaf] as number) & (PTE_SHARED | PTE_US)) === PTE_US) {
       pages.push({ root, vpn, frame: pfnAt(leaf) - BASE_PFN, isWritten });
     }
   });
