@@ -13,7 +13,7 @@ import { dropSocket, SHUTDOWN_BOTH, SHUTDOWN_RECEIVE, SHUTDOWN_SEND } from '../i
 import { nothing, type Received } from '../ipc/socket-family.ts';
 import { OPTION_BROADCAST } from '../ipc/socket-options.ts';
 import {
-  appendMessage, costOf, dropMessages, makeMessage, removeFirst,
+  appendMessage, costOf, dropMessages, freeMessage, makeMessage, removeFirst,
 } from '../ipc/socket-queue.ts';
 import { takeError } from '../ipc/socket-send.ts';
 import type { Kernel } from '../kernel.ts';
@@ -26,7 +26,7 @@ import {
   portOf, sourceFor, withPort,
 } from './endpoint.ts';
 import { bindAutomatically, clearLocal, receiverOf, setLocal, setRemote } from './ports.ts';
-import { checkRoute } from './stream.ts';
+import { aimAt, checkRoute } from './stream.ts';
 
 /** Most bytes of a datagram: 65,535 without the headers of UDP and IPv4, or of UDP alone. */
 const BYTES_MOST_V4 = 65_507;
@@ -41,13 +41,8 @@ export function connectDatagram(k: Kernel, socket: Socket, raw: Uint8Array): num
   if (typeof parsed === 'number') return parsed;
   const to = destinationOf(parsed);
   if (isBroadcast(to) && (socket.options & OPTION_BROADCAST) === 0) return -EACCES;
-  const error = checkRoute(k, socket, to);
+  const error = aimAt(k, socket, to);
   if (error < 0) return error;
-  const bound = bindAutomatically(k, socket);
-  if (bound < 0) return bound;
-  const local = socket.name?.data;
-  if (local !== undefined && isAny(local)) setLocal(k, socket, sourceFor(to, portOf(local)));
-  setRemote(k, socket, to);
   socket.state = TCP_ESTABLISHED;
   return 0;
 }
@@ -102,9 +97,7 @@ export function sendDatagram(
     appendMessage(k, receiver, message);
     return bytes;
   }
-  k.arena.free(message.name);
-  k.arena.free(message.data);
-  k.arena.free(message);
+  freeMessage(k, message);
   if (receiver === null) tellUnreachable(k, socket);
   return bytes;
 }

@@ -77,7 +77,8 @@ export function sourceFor(to: Uint8Array, port: number): Uint8Array {
   return loopback(isMapped(to), port);
 }
 
-function loopback(isV4: boolean, port: number): Uint8Array {
+/** 127.0.0.1 or ::1. */
+export function loopback(isV4: boolean, port: number): Uint8Array {
   if (isV4) return makeEndpoint(Uint8Array.of(LOOPBACK_NET, 0, 0, 1), port);
   const address = new Uint8Array(ADDRESS_BYTES);
   address[ADDRESS_BYTES - 1] = 1;

@@ -16,13 +16,10 @@ import { listedSockets, listSocket, unlistSocket } from '../ipc/named-sockets.ts
 import {
   connectPair, isQueueFull, makeSocket, setPeer, SHUTDOWN_SEND,
 } from '../ipc/socket.ts';
-import {
-  appendMessage, costOf, makeRounded, removeFirst,
-} from '../ipc/socket-queue.ts';
+import { appendBytes, costOf, removeFirst } from '../ipc/socket-queue.ts';
 import type { Kernel } from '../kernel.ts';
-import { Socket, SocketMessage } from '../records/ipc.ts';
-import { makeBytes } from '../state/containers.ts';
-import { isMapped, makeEndpoint, sameEndpoint } from './endpoint.ts';
+import type { Socket, SocketMessage } from '../records/ipc.ts';
+import { isMapped, loopback, sameEndpoint } from './endpoint.ts';
 import { listenerAt } from './ports.ts';
 import { closeStream, endConnection, establish, finishSending, reset } from './stream.ts';
 
@@ -93,15 +90,13 @@ export function failedOutside(k: Kernel, end: Socket, errno: number): void {
 export function acceptOutside(
   k: Kernel, port: number, from: Uint8Array, handle: number,
 ): Socket | null {
-  const to = makeEndpoint(Uint8Array.of(127, 0, 0, 1), port);
-  const sixth = new Uint8Array(16);
-  sixth[15] = 1;
-  const listener = listenerAt(k, to) ?? listenerAt(k, makeEndpoint(sixth, port));
+  const to = loopback(true, port);
+  const listener = listenerAt(k, to) ?? listenerAt(k, loopback(false, port));
   if (listener === null || isQueueFull(listener)) return null;
   const end = makeEnd(k, listener.domain, handle);
   // An IPv4 socket can name IPv4 peers only.
   const peer = listener.domain === AF_INET && !isMapped(from)
-    ? makeEndpoint(Uint8Array.of(127, 0, 0, 1), 0) : from;
+    ? loopback(true, 0) : from;
   establish(k, end, listener, peer, to);
   return end;
 }
@@ -114,10 +109,7 @@ export function receiveOutside(k: Kernel, end: Socket, data: Uint8Array): boolea
     dropEnd(k, end, true);
     return true;
   }
-  const message = k.arena.make(SocketMessage);
-  message.data = makeRounded(k, data.length);
-  message.data.data.set(data);
-  appendMessage(k, peer, message);
+  appendBytes(k, peer, data, null);
   return peer.queuedBytes <= peer.receiveLimit;
 }
 
@@ -203,9 +195,5 @@ export function receiveDatagramOutside(
   if (remote !== null && !sameEndpoint(remote.data, from)) return;
   if (socket.domain !== AF_INET6 && !isMapped(from)) return;
   if (socket.queuedBytes + costOf(data.length) > socket.receiveLimit) return;
-  const message = k.arena.make(SocketMessage);
-  message.data = makeRounded(k, data.length);
-  message.data.data.set(data);
-  message.name = makeBytes(k.arena, from);
-  appendMessage(k, socket, message);
+  appendBytes(k, socket, data, from);
 }

@@ -16,7 +16,7 @@ import {
 import { wakeFor } from '../ipc/epoll-ready.ts';
 import { listedSockets } from '../ipc/named-sockets.ts';
 import {
-  appendPending, connectPair, dropSocket, isQueueFull, makeSocket, setPeer, SHUTDOWN_BOTH,
+  appendPending, connectPair, isQueueFull, makeSocket, partSockets, setPeer, SHUTDOWN_BOTH,
   SHUTDOWN_RECEIVE, SHUTDOWN_SEND, takePending,
 } from '../ipc/socket.ts';
 import { OPTION_LINGER, timeoutOf } from '../ipc/socket-options.ts';
@@ -92,13 +92,8 @@ function startConnect(k: Kernel, socket: Socket, raw: Uint8Array): number {
   const parsed = parseEndpoint(socket.domain, raw);
   if (typeof parsed === 'number') return parsed;
   const to = destinationOf(parsed);
-  const error = checkRoute(k, socket, to);
+  const error = aimAt(k, socket, to);
   if (error < 0) return error;
-  const bound = bindAutomatically(k, socket);
-  if (bound < 0) return bound;
-  const local = socket.name?.data;
-  if (local !== undefined && isAny(local)) setLocal(k, socket, sourceFor(to, portOf(local)));
-  setRemote(k, socket, to);
   socket.shutdown = 0;
   socket.hungUp = false;
   if (!isLoopback(to)) return connectOutside(k, socket, to);
@@ -118,6 +113,18 @@ export function checkRoute(k: Kernel, socket: Socket, to: Uint8Array): number {
   // Linux: an IPv4 address has no way to an IPv6 one.
   const differs = local !== undefined && !isAny(local) && isMapped(local) !== isMapped(to);
   return differs ? -ENETUNREACH : 0;
+}
+
+/** Gives a socket the endpoints of a connection with `to`; its own may be chosen here. */
+export function aimAt(k: Kernel, socket: Socket, to: Uint8Array): number {
+  const error = checkRoute(k, socket, to);
+  if (error < 0) return error;
+  const bound = bindAutomatically(k, socket);
+  if (bound < 0) return bound;
+  const local = socket.name?.data;
+  if (local !== undefined && isAny(local)) setLocal(k, socket, sourceFor(to, portOf(local)));
+  setRemote(k, socket, to);
+  return 0;
 }
 
 function refuse(k: Kernel, socket: Socket): void {
@@ -277,12 +284,5 @@ export function closeStream(k: Kernel, socket: Socket, isEmbryo: boolean = false
   socket.state = TCP_CLOSE;
   socket.shutdown = SHUTDOWN_BOTH;
   clearLocal(k, socket);
-  const { peer } = socket;
-  dropMessages(k, socket);
-  wake(k, socket.queue);
-  if (peer !== null) {
-    wake(k, peer.queue);
-    setPeer(k, socket, null);
-  }
-  dropSocket(k, socket);
+  partSockets(k, socket);
 }

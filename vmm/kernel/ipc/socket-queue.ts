@@ -11,7 +11,7 @@ import { SOCK_DGRAM } from '../../abi/socket.ts';
 import type { Kernel } from '../kernel.ts';
 import { type Socket, SocketMessage } from '../records/ipc.ts';
 import { type File, FileSlots } from '../records/vfs.ts';
-import { Bytes, type Table } from '../state/containers.ts';
+import { Bytes, makeBytes, type Table } from '../state/containers.ts';
 import { dropFile } from '../vfs/file.ts';
 import type { IoBuffer } from '../vfs/file-ops.ts';
 import { wakeFor } from './epoll-ready.ts';
@@ -73,6 +73,16 @@ export function makeMessage(k: Kernel, from: IoBuffer, bytes: number): SocketMes
   const message = k.arena.make(SocketMessage);
   message.data = data;
   return message;
+}
+
+/** Puts bytes that the kernel has at the end of the receiver's queue; `name`: the sender's. */
+export function appendBytes(
+  k: Kernel, receiver: Socket, data: Uint8Array, name: Uint8Array | null,
+): void {
+  const message = k.arena.make(SocketMessage);
+  message.data = copyRounded(k, data);
+  if (name !== null) message.name = makeBytes(k.arena, name);
+  appendMessage(k, receiver, message);
 }
 
 /** Puts a message at the end of the receiver's queue and wakes whoever reads. */
@@ -164,7 +174,8 @@ export function dropMessages(k: Kernel, receiver: Socket): void {
   }
 }
 
-function freeMessage(k: Kernel, message: SocketMessage): void {
+/** Frees a message that is in no queue, and drops the files it carries. */
+export function freeMessage(k: Kernel, message: SocketMessage): void {
   const files = takeFiles(k, message);
   if (message.name !== null) k.arena.free(message.name);
   k.arena.free(message.data);

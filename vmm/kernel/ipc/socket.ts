@@ -111,6 +111,15 @@ export function closeSocket(k: Kernel, socket: Socket, embryo: boolean): void {
   }
   socket.shutdown = SHUTDOWN_BOTH;
   dropPending(k, socket);
+  partSockets(k, socket);
+}
+
+/**
+ * The last part of closing: what it has not read goes, its peer hears of it, and the reference of
+ * its file is dropped.
+ */
+export function partSockets(k: Kernel, socket: Socket): void {
+  const { peer } = socket;
   // Order: the queue is emptied first, because the peer's room for writing is what it holds.
   dropMessages(k, socket);
   wake(k, socket.queue);

@@ -10,9 +10,9 @@ import { makeSocket } from '../ipc/socket.ts';
 import {
   defineSocketFamily, type Destination, type SocketFamily, type SocketType,
 } from '../ipc/socket-family.ts';
-import { appendMessage, copyRounded, costOf } from '../ipc/socket-queue.ts';
+import { appendBytes, costOf } from '../ipc/socket-queue.ts';
 import type { Kernel } from '../kernel.ts';
-import { type Socket, SocketMessage } from '../records/ipc.ts';
+import type { Socket } from '../records/ipc.ts';
 import type { Process, Task } from '../records/task.ts';
 import { makeBytes } from '../state/containers.ts';
 import type { IoBuffer } from '../vfs/file-ops.ts';
@@ -96,10 +96,7 @@ function send(k: Kernel, socket: Socket, from: IoBuffer): number {
       socket.error = ENOBUFS;
       break;
     }
-    const message = k.arena.make(SocketMessage);
-    message.data = copyRounded(k, answer);
-    message.name = makeBytes(k.arena, KERNEL_NAME);
-    appendMessage(k, socket, message);
+    appendBytes(k, socket, answer, KERNEL_NAME);
   }
   return bytes;
 }
